@@ -32,7 +32,6 @@ Facts that a program may want are attributes.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -204,6 +203,8 @@ class JournalError(UsageError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint for a typo: ' (did you mean X?)', or the known names if they are few, or ''."""
+    import difflib  # costs milliseconds, and an error is rare
+
     names = sorted(set(known))
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if not near:
