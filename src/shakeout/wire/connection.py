@@ -1,0 +1,181 @@
+"""A connection: typed messages over a transport, driven by a reactor."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from shakeout.errors import ProtocolError
+from shakeout.wire.framing import FrameReader, frame
+from shakeout.wire.reactor import READ, WRITE, Reactor
+from shakeout.wire.transports import Transport
+
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+class Connection:
+    """Sends and receives messages; ends itself at the first thing that is none.
+
+    `send` may be called from any thread: what the kernel takes at once goes out in the caller's thread, so that a
+    request costs no thread switch; the rest waits for the loop.
+
+    Args:
+        decoder: decodes the messages that the *other* side may send.
+        on_message: called in the loop's thread, message by message.
+        on_closed: called once, in the loop's thread, with the reason ("" for an orderly end).
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        reactor: Reactor,
+        decoder: msgspec.msgpack.Decoder[Any],
+        on_message: Callable[[Any], None],
+        on_closed: Callable[[str], None],
+    ) -> None:
+        self._transport = transport
+        self._reactor = reactor
+        self._decoder = decoder
+        self._on_message = on_message
+        self._on_closed = on_closed
+        self._reader = FrameReader()
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[memoryview, tuple[int, ...]]] = deque()
+        self._fds: deque[int] = deque()
+        self._fd = transport.fileno()
+        self._on_drained: list[Callable[[], None]] = []
+        self.closed = False
+        reactor.watch(self._fd, READ, self._ready)
+
+    @property
+    def passes_fds(self) -> bool:
+        """Whether descriptors can be sent along."""
+        return self._transport.passes_fds
+
+    @property
+    def backlog(self) -> bool:
+        """Whether the other side is slower than we are, at the moment."""
+        return bool(self._waiting)
+
+    def send(self, message: msgspec.Struct, fds: tuple[int, ...] = ()) -> None:
+        """Send *message*, and *fds* with it (the kernel duplicates them: the caller may close its own).
+
+        A connection that is closed swallows it: its end has been, or will be, told by `on_closed`.
+        """
+        data = frame(_ENCODER.encode(message))
+        with self._lock:
+            if self.closed:
+                return
+            if self._waiting:
+                self._queue(memoryview(data), fds)
+                return
+            try:
+                sent = self._transport.send(data, fds)
+            except OSError as error:
+                self._reactor.call_soon_threadsafe(lambda: self.close(_reason(error)))
+                return
+            if sent < len(data):
+                self._queue(memoryview(data)[sent:], () if sent else fds)
+                self._reactor.modify(self._fd, READ | WRITE)
+
+    def when_drained(self, callback: Callable[[], None]) -> None:
+        """Call *callback* once, in the loop, when nothing waits to be sent."""
+        self._on_drained.append(callback)
+        if not self._waiting:
+            self._reactor.call_soon_threadsafe(self._tell_drained)
+
+    def take_fd(self) -> int:
+        """The next descriptor that came with a message; the caller owns it.
+
+        Raises:
+            ProtocolError: none came.
+        """
+        if not self._fds:
+            raise ProtocolError("a message announced a descriptor that did not come")
+        return self._fds.popleft()
+
+    def close(self, reason: str = "") -> None:
+        """End the connection (loop thread only)."""
+        with self._lock:
+            if self.closed:
+                return
+            self.closed = True
+        self._reactor.forget(self._fd)
+        self._transport.close()
+        for fd in self._fds:
+            os.close(fd)
+        self._fds.clear()
+        while self._waiting:
+            for fd in self._waiting.popleft()[1]:
+                os.close(fd)
+        self._on_closed(reason)
+
+    def _queue(self, data: memoryview, fds: tuple[int, ...]) -> None:
+        self._waiting.append((data, tuple(os.dup(fd) for fd in fds)))
+
+    def _ready(self, events: int) -> None:
+        if events & WRITE:
+            self._flush()
+        if events & ~WRITE and not self.closed:
+            self._read()
+
+    def _flush(self) -> None:
+        with self._lock:
+            while self._waiting:
+                data, fds = self._waiting[0]
+                try:
+                    sent = self._transport.send(data, fds)
+                except OSError as error:
+                    reason = _reason(error)
+                    break
+                if sent:
+                    for fd in fds:
+                        os.close(fd)
+                    if sent == len(data):
+                        self._waiting.popleft()
+                        continue
+                    self._waiting[0] = (data[sent:], ())
+                return
+            else:
+                reason = None
+                self._reactor.modify(self._fd, READ)
+        if reason is None:
+            self._tell_drained()
+        else:
+            self.close(reason)
+
+    def _tell_drained(self) -> None:
+        if not self._waiting:
+            callbacks, self._on_drained = self._on_drained, []
+            for callback in callbacks:
+                callback()
+
+    def _read(self) -> None:
+        received = self._transport.receive()
+        if received is None:
+            return
+        data, fds = received
+        if fds:
+            self._fds.extend(fds)
+        if not data:
+            self.close("" if not self._reader.pending else "the connection ended inside a message")
+            return
+        try:
+            for payload in self._reader.feed(data):
+                self._on_message(self._decoder.decode(payload))
+                if self.closed:
+                    return
+        except (ProtocolError, msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            self.close(f"what came is not the protocol: {error}")
+            return
+        while self._fds and not self._reader.pending:
+            os.close(self._fds.popleft())  # nobody asked for these
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

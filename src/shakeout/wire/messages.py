@@ -1,0 +1,321 @@
+"""Every message that may travel between a controller and an agent, each a frozen typed record.
+
+Records are arrays on the wire (the first element is the type's name), so a field may be added at the end with a
+default and older peers go on. What cannot be added like that is a new `PROTOCOL` number.
+
+Ids are the sender's own: jobs are numbered by the controller, from 1, per host; requests likewise.
+Times are nanoseconds of CLOCK_MONOTONIC on the machine that sent them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+#: The protocol versions that this program speaks, oldest first. The highest common one is used.
+PROTOCOLS = (1, 1)
+
+STDOUT = 1
+STDERR = 2
+#: A test module's outcome: one packed value, see shakeout.modules.outcome.
+OUTCOME = 3
+
+#: Bytes of one stream of one job that may be under way before the controller has said it took them.
+WINDOW = 512 << 10
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Base of all messages."""
+
+
+# ---- controller to agent ----------------------------------------------------------------------------------------
+
+
+class Hello(Message):
+    """The first message; anything else first ends the connection."""
+
+    versions: tuple[int, int]
+    controller: str
+    run: str
+    #: "control" takes the host's lease; "attach" is another terminal on a host that run *run* already holds.
+    role: Literal["control", "attach"] = "control"
+    #: The controller's version of shakeout: built-in modules are not shipped, so these must agree.
+    release: str = ""
+
+
+class Sync(Message):
+    """What time is it there?"""
+
+    sequence: int
+    t_ns: int
+
+
+class StartJob(Message):
+    """Start a process; exactly one of *shell*, *argv* and *module* says which."""
+
+    id: int
+    shell: str | None = None
+    argv: tuple[str, ...] | None = None
+    #: A packed order, see shakeout.modules.source.
+    module: bytes | None = None
+    #: Variables over those of the host.
+    env: dict[str, str] = {}
+    cwd: str = ""
+    user: str = ""
+    netns: str = ""
+    stdin: bytes = b""
+    #: Leave standard input open: more comes as JobInput.
+    keep_stdin: bool = False
+    #: Say when it runs (JobStarted), not only when it has ended.
+    announce: bool = False
+    #: Rows and columns of a terminal that the job shall have as its standard streams.
+    terminal: tuple[int, int] | None = None
+
+
+class JobInput(Message):
+    """More for a job's standard input."""
+
+    id: int
+    data: bytes
+    end: bool = False
+
+
+class Resize(Message):
+    """A job's terminal has a new size."""
+
+    id: int
+    rows: int
+    columns: int
+
+
+class Signal(Message):
+    """Send a signal to a job's whole process group; with SIGKILL, to all that it left behind elsewhere, too."""
+
+    id: int
+    signum: int
+
+
+class Credit(Message):
+    """*size* bytes of a job's stream have been taken: as many may follow."""
+
+    id: int
+    stream: int
+    size: int
+
+
+class SourceText(Message):
+    """The source of one Python module, for test modules and device classes that follow."""
+
+    sha256: str
+    filename: str
+    text: bytes
+
+
+class DeviceCall(Message):
+    """Something done with a device; the session process answers with Answer or Refusal."""
+
+    id: int
+    device: int
+    op: Literal["get", "set", "call", "items", "create", "adopt", "list"]
+    name: str = ""
+    payload: bytes = b""
+
+
+class SetSetting(Message):
+    """Write a file below /proc or /sys; what was there is put back at the end."""
+
+    id: int
+    path: str
+    value: bytes
+
+
+class ReadSetting(Message):
+    """Read a file below /proc or /sys."""
+
+    id: int
+    path: str
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """One thing of a file transfer.
+
+    Attributes:
+        path: relative to the transfer's destination, "" for the destination itself.
+        kind: "file", "dir" or "link".
+        mode: permission bits.
+        size: bytes of content that follow, for a file.
+        target: where a link leads.
+    """
+
+    path: str
+    kind: Literal["file", "dir", "link"]
+    mode: int
+    size: int = 0
+    target: str = ""
+
+
+class PutFiles(Message):
+    """Files are coming for *path*: their entries now, their contents as FileData, one after the other.
+
+    With *by_fd*, one descriptor comes along and is the content of the only file.
+    """
+
+    id: int
+    path: str
+    entries: tuple[Entry, ...]
+    by_fd: bool = False
+    #: More entries of this transfer follow (in another PutFiles with the same id).
+    more: bool = False
+
+
+class FileData(Message):
+    """Some content of transfer *id*, in the order of its entries (in either direction)."""
+
+    id: int
+    data: bytes
+
+
+class GetFiles(Message):
+    """Send what is at *path*; answered by Listing messages, then FileData, then Answer."""
+
+    id: int
+    path: str
+    recursive: bool = False
+    #: The asker can take a descriptor instead of the content of a single file.
+    by_fd: bool = False
+
+
+class EndSession(Message):
+    """The recipe is over: end what runs, undo everything, release the host."""
+
+    #: Leave the host as it is (jobs, devices, everything) for somebody to look at.
+    keep: bool = False
+
+
+# ---- agent to controller ----------------------------------------------------------------------------------------
+
+
+class Welcome(Message):
+    """The session is open."""
+
+    version: int
+    host_ns: int
+    boot_id: str
+    #: The host's properties, in a fixed set: see shakeout.agent.properties.
+    props: dict[str, str | int | float | bool | list[str]]
+    lease: str
+    release: str = ""
+
+
+class Refused(Message):
+    """No session; the connection ends."""
+
+    code: Literal["version", "lease", "role", "release"]
+    text: str
+    versions: tuple[int, int] = PROTOCOLS
+    holder: str = ""
+
+
+class SyncReply(Message):
+    """The time here, and the time there when it was asked for."""
+
+    sequence: int
+    t_ns: int
+    host_ns: int
+
+
+class JobStarted(Message):
+    """A job runs as process *pid* (as the host numbers them)."""
+
+    id: int
+    pid: int
+    host_ns: int
+
+
+class Output(Message):
+    """Some of what a job wrote; may still come after its JobDone, from processes that it left behind."""
+
+    id: int
+    stream: int
+    data: bytes
+
+
+class JobDone(Message):
+    """A job's leader has ended.
+
+    Exactly one of *exit_status* and *signal* is set, or neither and *error* says why it could not be started.
+    """
+
+    id: int
+    exit_status: int | None
+    signal: int | None
+    started_ns: int
+    finished_ns: int
+    #: Whether processes of its group live on.
+    survivors: bool = False
+    error: str = ""
+
+
+class Answer(Message):
+    """A request was carried out; *payload* is packed plain data."""
+
+    id: int
+    payload: bytes = b""
+
+
+class Refusal(Message):
+    """A request was not carried out.
+
+    Attributes:
+        code: which exception it becomes on the controller.
+        errno: the kernel's number, 0 if it was not the kernel.
+    """
+
+    id: int
+    code: Literal["device", "lacks", "missing", "transfer", "usage", "error", "limit"]
+    text: str
+    errno: int = 0
+    traceback: str = ""
+
+
+class Listing(Message):
+    """Entries of a transfer to the controller. With *by_fd*, the only file's descriptor comes along."""
+
+    id: int
+    entries: tuple[Entry, ...]
+    by_fd: bool = False
+
+
+class Step(msgspec.Struct, frozen=True, array_like=True):
+    """One step of putting a host back: what was done, and why it failed if it did."""
+
+    text: str
+    error: str = ""
+
+
+class Ended(Message):
+    """The session is over and the host as it was, but for the steps that failed."""
+
+    steps: tuple[Step, ...] = ()
+    #: Command lines of processes that outlived their jobs and were ended now.
+    survivors: tuple[str, ...] = ()
+
+
+ToAgent = (
+    Hello | Sync | StartJob | JobInput | Resize | Signal | Credit | SourceText | DeviceCall | SetSetting
+    | ReadSetting | PutFiles | FileData | GetFiles | EndSession
+)  # fmt: skip
+ToController = (
+    Welcome | Refused | SyncReply | JobStarted | Output | JobDone | Answer | Refusal | Listing | FileData | Ended
+)
+
+
+def agent_decoder() -> msgspec.msgpack.Decoder[ToAgent]:
+    """Decodes what an agent may be sent."""
+    return msgspec.msgpack.Decoder(ToAgent)
+
+
+def controller_decoder() -> msgspec.msgpack.Decoder[ToController]:
+    """Decodes what a controller may be sent."""
+    return msgspec.msgpack.Decoder(ToController)
