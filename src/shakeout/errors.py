@@ -24,7 +24,8 @@
     ├── TransferError                  1: a file could not be sent or received
     ├── ConditionTimeout               1: wait_for() waited in vain
     ├── RunAborted                     1: somebody chose "abort" at a breakpoint
-    └── JournalError                   2: a journal that cannot be read
+    └── JournalError                   2: a journal that cannot be read, or not be begun
+        └── JournalBroken              3: the journal of a run that is under way cannot be written
 
 Messages are one paragraph: what, where, what is accepted, what to try.
 Facts that a program may want are attributes.
@@ -198,7 +199,13 @@ class RunAborted(ShakeoutError):
 
 
 class JournalError(UsageError):
-    """A journal that cannot be read, and what to do about it."""
+    """A journal that cannot be read, or not be begun, and what to do about it."""
+
+
+class JournalBroken(JournalError):
+    """The journal of a run that is under way cannot be written any more (a full disk)."""
+
+    exit_status = 3
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,0 +1,88 @@
+"""The ``artifacts/`` folder of a run: whole outputs, received files, whatever is too large for an event.
+
+Names come from hosts and users, so that none of them is used as a path before it went through
+:func:`safe_name`; a reader accepts only what :func:`is_artifact` does.
+"""
+
+from __future__ import annotations
+
+import os
+import string
+from pathlib import Path
+from threading import Lock
+from typing import BinaryIO
+
+from shakeout.errors import JournalBroken
+
+#: The folder's name within a run's.
+FOLDER = "artifacts"
+#: Longest name of an artifact, in bytes.
+MAX_NAME = 120
+
+_SAFE = frozenset(string.ascii_letters + string.digits + "._-+=@")
+
+
+def safe_name(name: str) -> str:
+    """*name* as one file name: ASCII letters, digits and ``._-+=@``; never hidden, empty or too long."""
+    text = "".join(c if c in _SAFE else "-" for c in name[: 4 * MAX_NAME])
+    while "--" in text:
+        text = text.replace("--", "-")
+    text = text.strip("-").lstrip(".-") or "artifact"
+    if len(text) > MAX_NAME:
+        stem, suffix = _split(text)
+        text = stem[: MAX_NAME - len(suffix)] + suffix
+    return text
+
+
+def is_artifact(relative: str) -> bool:
+    """Whether *relative* can only mean a file directly in the artifacts folder of its run."""
+    folder, slash, name = relative.partition("/")
+    safe = 0 < len(name) <= 2 * MAX_NAME and _SAFE.issuperset(name) and name[0] not in ".-"
+    return folder == FOLDER and slash == "/" and safe
+
+
+class Artifacts:
+    """Makes the files. May be used from several threads."""
+
+    def __init__(self, run_folder: Path) -> None:
+        self._folder = run_folder / FOLDER
+        self._lock = Lock()
+        self._used: dict[str, int] = {}
+
+    def create(self, name: str) -> tuple[str, BinaryIO]:
+        """A new file for writing, and its path relative to the run's folder.
+
+        The name is *name* made safe, with a number before its suffix where it is taken.
+
+        Raises:
+            JournalBroken: the file cannot be made.
+        """
+        wanted = safe_name(name)
+        stem, suffix = _split(wanted)
+        try:
+            self._folder.mkdir(exist_ok=True)
+            while True:
+                chosen = self._next(wanted, stem, suffix)
+                try:
+                    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                    descriptor = os.open(self._folder / chosen, flags, 0o666)
+                except FileExistsError:
+                    continue
+                return f"{FOLDER}/{chosen}", os.fdopen(descriptor, "wb", buffering=0)
+        except OSError as error:
+            raise JournalBroken(
+                f"the artifact {wanted!r} cannot be made in {self._folder}: {error.strerror}; "
+                "make room there, or choose another place with --out"
+            ) from error
+
+    def _next(self, wanted: str, stem: str, suffix: str) -> str:
+        with self._lock:
+            number = self._used.get(wanted, 0) + 1
+            self._used[wanted] = number
+        return wanted if number == 1 else f"{stem}-{number}{suffix}"
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Stem and suffix (at most ten characters, with its dot)."""
+    stem, dot, suffix = name.rpartition(".")
+    return (stem, dot + suffix) if stem and dot and len(suffix) < 10 else (name, "")
