@@ -10,6 +10,7 @@ check() {
     shift
     if output=$("$@" 2>&1); then
         printf '%-14s ok\n' "$name"
+        printf '%s\n' "$output" | grep '^warning:'
     else
         printf '%-14s FAILED: %s\n%s\n' "$name" "$*" "$output"
         failed="$failed $name"

@@ -1,0 +1,1 @@
+"""The tests: unit, lab, e2e, faults; see CONTRIBUTING.md."""
