@@ -75,9 +75,8 @@ def main() -> int:
     errors, warnings = [], []
     for path in known_files():
         name = path.relative_to(ROOT)
-        if name.parts[0] == "changelog.d" and name.name not in {"README.md", ".gitignore"}:
-            if not FRAGMENT.fullmatch(name.name):
-                errors.append(f"{name}: not a fragment's name; see changelog.d/README.md")
+        if name.parts[0] == "changelog.d" and name.name != "README.md" and not FRAGMENT.fullmatch(name.name):
+            errors.append(f"{name}: not a fragment's name; see changelog.d/README.md")
         if path.suffix in BINARY:
             continue
         try:

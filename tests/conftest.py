@@ -1,4 +1,4 @@
-"""What holds for every test: its place in the order, what it needs from the machine, and that it leaves nothing.
+"""What holds for every test: its place in the order, what it needs, and that it leaves nothing behind.
 
 A test is marked by the folder it stands in (`-m unit`, `-m "not faults"`). One that needs a command, root or
 namespaces says so with `@pytest.mark.needs("ping", "root")`, and is skipped with a reason that begins with
@@ -50,7 +50,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @cache
 def lacking(what: str) -> str | None:
-    """What is missing if this machine lacks *what*: a command, "root" or "namespaces"; None if it is there."""
+    """What is missing if this machine lacks *what* (a command, "root" or "namespaces"); None if it is there."""
     if what == "root":
         return None if os.geteuid() == 0 else "root"
     if what == "namespaces":

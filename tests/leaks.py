@@ -1,8 +1,8 @@
 """After every test: nothing that it started is still there.
 
-Looked at are threads, file descriptors, processes (children, zombies, and whatever a child left running in a
-session of its own, an agent for example) and, for tests that reach the kernel, network namespaces and links of
-this machine. What a fixture of a wider scope made before the test is no leak. Something on its way out gets a
+Looked at are threads, file descriptors, processes (children, zombies, and whatever a child left running in
+a session of its own, an agent for example) and, for tests that reach the kernel, network namespaces and links
+of this machine. What a fixture of a wider scope made before the test is no leak. Something on its way out gets a
 short grace, waited for by event. `@pytest.mark.leaks("threads")` lets a test leave that kind; without a name,
 all of them.
 """
@@ -50,24 +50,24 @@ def traces(*, of_kernel: bool) -> Traces:
 
 def descriptors() -> Iterator[tuple[str, str]]:
     """Each open descriptor of this process with what it leads to."""
-    folder = "/proc/self/fd"
-    for number in os.listdir(folder):
+    folder = Path("/proc/self/fd")
+    for entry in folder.iterdir():
         try:
-            yield number, os.readlink(f"{folder}/{number}")
-        except FileNotFoundError:  # the one that listdir itself used
+            yield entry.name, str(entry.readlink())
+        except FileNotFoundError:  # the one that lists the folder
             continue
 
 
 def pids() -> Iterator[int]:
     """Every process that can be seen."""
-    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+    return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
 
 
 def all_networks() -> Iterator[str]:
     """Named network namespaces and links of this machine."""
     for folder, word in ((NETNS, "namespace"), (LINKS, "link")):
         if folder.is_dir():
-            yield from (f"{word} {name}" for name in os.listdir(folder))
+            yield from (f"{word} {entry.name}" for entry in folder.iterdir())
 
 
 def threads_left(before: Traces, deadline: float) -> list[str]:
