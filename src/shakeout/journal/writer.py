@@ -17,7 +17,7 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO, TypeVar
@@ -153,8 +153,8 @@ def create_run(
 ) -> JournalWriter:
     """Begin a run: make its folder ``runs/<id>/`` and the journal in it.
 
-    The id is the time (UTC) and four random digits, ``20261120-134501-9f3c``: ids sort by time. *runs* is
-    made if it is not there.
+    The id is the time (UTC), ``20261120-134501-9f3c``, its last four digits a 65536th of a second, counted
+    on where that is taken: ids are unique in *runs* and sort by time. *runs* is made if it is not there.
 
     Raises:
         JournalError: the folder cannot be made; nothing is left behind.
@@ -164,8 +164,7 @@ def create_run(
     began_ns = clock.now_ns()
     try:
         runs.mkdir(parents=True, exist_ok=True)
-        while True:
-            run = time.strftime("%Y%m%d-%H%M%S", time.gmtime(wall_ns // 10**9)) + "-" + os.urandom(2).hex()
+        for run in _ids(wall_ns):
             header = Header(
                 run=run,
                 kind=kind,
@@ -178,10 +177,18 @@ def create_run(
             descriptor = _publish(runs, header)
             if descriptor is not None:
                 return JournalWriter(runs / run, header, descriptor, clock, began_ns)
+        raise JournalError(f"no run can be kept in {runs}: every id of this second is taken there")
     except OSError as error:
         raise JournalError(
             f"no run can be kept in {runs}: {error.strerror}; choose a folder you may write to with --out"
         ) from error
+
+
+def _ids(wall_ns: int) -> Iterator[str]:
+    seconds, rest = divmod(wall_ns, 10**9)
+    first = rest * 65536 // 10**9
+    for fraction in range(first, first + 65536):
+        yield time.strftime("%Y%m%d-%H%M%S", time.gmtime(seconds)) + f"-{fraction % 65536:04x}"
 
 
 def _publish(runs: Path, header: Header) -> int | None:
