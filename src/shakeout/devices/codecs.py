@@ -25,7 +25,7 @@ def pack_link_options(kind: str, options: Mapping[str, int | str | bytes]) -> by
     """Options of any kind of link that pyroute2 knows, packed as the content of IFLA_INFO_DATA.
 
     Args:
-        options: by pyroute2's names without their prefix: ``{"id": 7}`` for vlan's IFLA_VLAN_ID.
+        options: by the kernel's names, with or without prefix: ``{"id": 7}`` is IFLA_VLAN_ID of a vlan.
 
     Raises:
         DeviceError: no such option, or the value does not fit.
@@ -35,15 +35,18 @@ def pack_link_options(kind: str, options: Mapping[str, int | str | bytes]) -> by
     data_class = message.ifinfo.data_map.get(kind)
     if data_class is None:
         raise LabLacks(f"the options of devices of kind {kind!r} are not known here: {', '.join(options)}")
-    prefix = data_class.prefix.lower()
-    known = {row[-2].removeprefix(data_class.prefix).lower(): row[-2] for row in data_class.nla_map}
+    known = {_plain(kind, row[-2]): row[-2] for row in data_class.nla_map}
     attributes = []
     for name, value in options.items():
-        plain = name.lower().removeprefix(prefix)
+        plain = _plain(kind, name)
         if plain not in known:
             raise DeviceError(f"{kind} devices have no option {name!r}{did_you_mean(plain, known)}")
         attributes.append([known[plain], value])
     return _info_data(message, kind, attributes)
+
+
+def _plain(kind: str, name: str) -> str:
+    return name.lower().removeprefix("ifla_").removeprefix(f"{kind}_")
 
 
 def _info_data(message: Any, kind: str, attributes: list[list[Any]]) -> bytes:
@@ -84,12 +87,16 @@ def prepare() -> None:
 
 
 def _complete_when_asked(module: ModuleType) -> None:
-    """Let *module* run its ``__init__`` when a name is asked for that it has not got."""
+    """Let *module* run its ``__init__`` when a name is asked for that is none of its submodules."""
+    from importlib import import_module
+    from importlib.util import find_spec
 
     def __getattr__(name: str) -> Any:
         # the import system asks for these of every package
         if name.startswith("__") and name != "__all__":
             raise AttributeError(name)
+        if find_spec(f"{_PACKAGE}.{name}") is not None:
+            return import_module(f"{_PACKAGE}.{name}")
         del module.__dict__["__getattr__"]
         spec = module.__spec__
         assert spec is not None and spec.loader is not None
