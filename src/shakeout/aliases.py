@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shakeout.matching.requirements import DeviceReq
 from shakeout.params import (
     BoolParam,
     ChoiceParam,
@@ -33,6 +34,8 @@ HostnameType = HostnameParam
 HostnameOrIpType = HostnameOrIpParam
 PathType = PathParam
 DeviceType = DeviceParam
+IfaceReq = DeviceReq
+InterfaceReq = DeviceReq
 
 __all__ = [
     "BaseType",
@@ -43,7 +46,9 @@ __all__ = [
     "FloatType",
     "HostnameOrIpType",
     "HostnameType",
+    "IfaceReq",
     "IntType",
+    "InterfaceReq",
     "IpType",
     "ListType",
     "Multiparam",

@@ -10,6 +10,7 @@ from shakeout.errors import BadRequirement
 from shakeout.matching.requirements import DeviceReq, HostReq, Requirements, collect, describe, resolve
 from shakeout.matching.reserved import RESERVED
 from shakeout.matching.values import AnyOf, AtLeast, Match, Not, RecipeParam
+from shakeout.params import IntParam, StrParam, bind
 
 
 class Base:
@@ -149,9 +150,41 @@ def test_a_parameter_without_value_drops_the_requirement() -> None:
     host = HostReq(a=RecipeParam("p"), b=Not(RecipeParam("p")), c=AnyOf(RecipeParam("p")), d=1)
     req = Requirements({"m1": host})
     req.m1.eth0 = DeviceReq(label=RecipeParam("p"))
-    done = resolve(req, [("p", None)])
+    done = resolve(req, {"p": None})
     assert dict(done.m1.params) == {"d": 1}
     assert done.m1.eth0.label is None
+
+
+def test_parameter_objects_of_the_class_are_references() -> None:
+    class Recipe:
+        driver = StrParam(default="mlx5_core")
+        speed = IntParam()
+        m1 = HostReq(rack=Not(driver), name=driver)
+        m1.eth0 = DeviceReq(label="net1", driver=driver, speed=AtLeast(speed))
+
+    def resolved(**given: object) -> Requirements:
+        return resolve(collect(Recipe), bind(Recipe, given))
+
+    assert dict(resolved().m1.eth0.params) == {"driver": "mlx5_core"}
+    assert dict(resolved(speed=10, driver="e1000").m1.eth0.params) == {
+        "driver": "e1000",
+        "speed": AtLeast(10),
+    }
+    assert resolved().m1.rack == Not("mlx5_core")
+
+
+def test_a_parameter_object_of_no_class_is_refused() -> None:
+    with pytest.raises(BadRequirement, match="declare it there"):
+        resolve(Requirements({"m1": HostReq(arch=StrParam())}), {})
+
+
+def test_params_name_the_nearest_parameter() -> None:
+    class Recipe:
+        arch = StrParam()
+        m1 = HostReq(arch=RecipeParam("acrh"))
+
+    with pytest.raises(BadRequirement, match=r"m1: arch: .*acrh.*did you mean 'arch'"):
+        resolve(collect(Recipe), bind(Recipe, {}))
 
 
 def test_a_reference_to_no_parameter_names_the_nearest() -> None:

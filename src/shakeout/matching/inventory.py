@@ -19,6 +19,11 @@ from shakeout.matching.comparison import ABSENT, mac
 Network = tuple[str, str]
 
 
+#: Properties that every host has besides its pool's params, and every port likewise.
+HOST_FACTS = ("name", "pool")
+PORT_FACTS = ("id", "network", "hwaddr")
+
+
 class Port(msgspec.Struct, frozen=True):
     """A network port of a host, as its pool describes it."""
 
@@ -32,7 +37,7 @@ class Port(msgspec.Struct, frozen=True):
 
     def value(self, name: str) -> object:
         """The property *name*, ABSENT if the port has none; id, network and hwaddr are properties, too."""
-        if name in ("id", "network", "hwaddr"):
+        if name in PORT_FACTS:
             return getattr(self, name) or ABSENT
         found = self.params.get(name)
         return ABSENT if found is None else found
@@ -58,7 +63,7 @@ class HostEntry(msgspec.Struct, frozen=True):
 
     def value(self, name: str) -> object:
         """The property *name*, ABSENT if the host has none; name and pool are properties, too."""
-        if name in ("name", "pool"):
+        if name in HOST_FACTS:
             return getattr(self, name) or ABSENT
         found = self.params.get(name)
         return ABSENT if found is None else found

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shakeout.errors import BadRequirement, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from shakeout.params import Params
 
 
 class Predicate:
@@ -52,7 +56,7 @@ class Predicate:
             elif is_param(arg):
                 yield RecipeParam(arg)
 
-    def resolve(self, params: Mapping[str, object]) -> Predicate | None:
+    def resolve(self, params: Mapping[str, object] | Params) -> Predicate | None:
         """This with the parameters' values in place of the references; None if a needed one has no value."""
         args: list[object] = []
         for arg in self.args:
@@ -113,13 +117,13 @@ class RecipeParam(Predicate):
     def references(self) -> Iterator[RecipeParam]:
         yield self
 
-    def resolve(self, params: Mapping[str, object]) -> Predicate | None:
+    def resolve(self, params: Mapping[str, object] | Params) -> Predicate | None:
         from shakeout.matching.values import as_predicate
 
         value = self.value(params)
         return None if value is None else as_predicate(value, self.param)
 
-    def value(self, params: Mapping[str, object]) -> object:
+    def value(self, params: Mapping[str, object] | Params) -> object:
         """The parameter's value, None if it has none.
 
         Raises:
@@ -130,12 +134,15 @@ class RecipeParam(Predicate):
                 "a requirement refers to a parameter object that is no attribute of the recipe's class; "
                 "declare it there (driver = StrParam()), or write RecipeParam('driver')"
             )
-        if self.param not in params:
+        try:
+            return params[self.param]
+        except KeyError:
             raise BadRequirement(
                 f"a requirement refers to the recipe's parameter {self.param!r}, which the recipe does not "
-                f"have{did_you_mean(self.param, params)}"
-            )
-        return params[self.param]
+                f"have{did_you_mean(self.param, dict(params))}"
+            ) from None
+        except AttributeError as error:  # from Params, with the nearest name
+            raise BadRequirement(f"a requirement refers to a parameter that is not there: {error}") from None
 
     def accepts(self, value: object) -> bool:
         raise BadRequirement(f"the requirement on the recipe's parameter {self.param!r} has no value yet")
@@ -150,7 +157,7 @@ def is_param(value: object) -> bool:
     return params is not None and isinstance(value, params.Param)
 
 
-def resolved_argument(arg: object, params: Mapping[str, object]) -> object:
+def resolved_argument(arg: object, params: Mapping[str, object] | Params) -> object:
     """*arg* of a predicate with references replaced by values; None if one has none."""
     if is_param(arg):
         arg = RecipeParam(arg)

@@ -18,15 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shakeout.errors import BadRequirement, did_you_mean
 from shakeout.matching.reserved import check_name
 from shakeout.matching.values import Predicate, RecipeParam, as_predicate, is_param, shown
 
-#: Properties that every host has besides its pool's params, and every port likewise.
-HOST_FACTS = ("name", "pool")
-PORT_FACTS = ("id", "network", "hwaddr")
+if TYPE_CHECKING:
+    from shakeout.params import Params
 
 
 class DeviceReq:
@@ -298,13 +297,11 @@ def collect(cls: type) -> Requirements:
     return Requirements(found).__deepcopy__(None)
 
 
-def resolve(
-    requirements: Requirements, params: Mapping[str, object] | Iterable[tuple[str, object]]
-) -> Requirements:
+def resolve(requirements: Requirements, params: Mapping[str, object] | Params) -> Requirements:
     """A copy of *requirements* with the recipe's parameters put in for the references to them.
 
     Args:
-        params: all parameters of the recipe by name, None for those without a value.
+        params: the recipe's ``self.params``, or a mapping with None for parameters without a value.
 
     A requirement that refers to a parameter without a value is dropped; so is a label.
 
@@ -312,19 +309,18 @@ def resolve(
         BadRequirement: a reference to a parameter that the recipe does not have, or a value that makes no
             sense there (a pattern that is none, a lower bound above the upper one).
     """
-    values = dict(params)
     resolved: dict[str, HostReq] = {}
     for host_id, host in requirements:
-        concrete = HostReq(**_resolved_params(host_id, host.params, values))
+        concrete = HostReq(**_resolved_params(host_id, host.params, params))
         for dev_id, dev in host:
             where = f"{host_id}.{dev_id}"
             label = dev.label
             if isinstance(label, RecipeParam):
                 try:
-                    label = label.value(values)  # type: ignore[assignment]
+                    label = label.value(params)  # type: ignore[assignment]
                 except BadRequirement as error:
                     raise BadRequirement(f"{where}: label: {error}") from None
-            setattr(concrete, dev_id, DeviceReq(label, **_resolved_params(where, dev.params, values)))
+            setattr(concrete, dev_id, DeviceReq(label, **_resolved_params(where, dev.params, params)))
         resolved[host_id] = concrete
     return Requirements(resolved)
 
@@ -354,16 +350,16 @@ def describe(req: HostReq | DeviceReq) -> str:
 
 
 def _resolved_params(
-    where: str, params: Mapping[str, object], values: dict[str, object]
+    where: str, asked: Mapping[str, object], params: Mapping[str, object] | Params
 ) -> dict[str, object]:
     result: dict[str, object] = {}
-    for name, value in params.items():
+    for name, value in asked.items():
         predicate = as_predicate(value, f"{where}: {name}")
         if not any(True for _ in predicate.references()):
             result[name] = value
             continue
         try:
-            concrete = predicate.resolve(values)
+            concrete = predicate.resolve(params)
         except BadRequirement as error:
             raise BadRequirement(f"{where}: {name}: {error}") from None
         if concrete is not None:

@@ -26,11 +26,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from shakeout.errors import BadRequirement
 from shakeout.matching.comparison import ABSENT, normal, number, order, same, version
 from shakeout.matching.predicate import Predicate, RecipeParam, is_param, resolved_argument
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shakeout.params import Params
 
 __all__ = [
     "Absent",
@@ -133,7 +138,7 @@ class AnyOf(Predicate):
     def phrase(self) -> str:
         return f" one of {', '.join(_member(member) for member in self.args)}"
 
-    def resolve(self, params: Mapping[str, object]) -> Predicate | None:
+    def resolve(self, params: Mapping[str, object] | Params) -> Predicate | None:
         kept = [value for value in (resolved_argument(arg, params) for arg in self.args) if value is not None]
         flat: list[object] = []
         for value in kept:
