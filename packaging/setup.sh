@@ -94,9 +94,11 @@ apt_get() {
 runs_at_least_311() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 can_make_venvs() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
-# Sets $python to the interpreter for the environment, installing its venv package where Debian split it off.
+# Sets $python to the interpreter for the environment, and $venv_package to the Debian package that it lacks for
+# making one, if it does: Debian splits that off.
 choose_python() {
     python=""
+    venv_package=""
     for name in ${PYTHON:+"$PYTHON"} python3 python3.14 python3.13 python3.12 python3.11; do
         if ! runs_at_least_311 "$name"; then
             [ "$name" != "${PYTHON:-}" ] || fail "PYTHON=$PYTHON does not run, or is older than Python 3.11."
@@ -114,9 +116,7 @@ choose_python() {
             "Install a newer one, or name it: make PYTHON=/path/to/python3.12 …"
     fi
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    install_packages "python$version-venv"
-    can_make_venvs "$python" || fail "$python cannot make virtual environments (no ensurepip), even with the Debian" \
-        "package python$version-venv. Name another interpreter: make PYTHON=/path/to/python3 …"
+    venv_package=python$version-venv
 }
 
 # True when .venv is whole, was made for this folder and its interpreter still runs.
@@ -132,13 +132,14 @@ venv_is_good() {
 }
 
 make_venv() {
+    can_make_venvs "$python" || fail "$python cannot make virtual environments (no ensurepip), even with the Debian" \
+        "package $venv_package. Name another interpreter: make PYTHON=/path/to/python3 …"
     if [ -e $venv ]; then
         say "virtual environment $venv again (it is unfinished, moved or for another Python)"
         rm -rf $venv
     else
         say "virtual environment $venv"
     fi
-    choose_python
     mkdir -p $venv
     : >$venv/.unfinished # removed when all is there: an interrupted set-up starts anew
     "$python" -m venv $venv >build/venv.log 2>&1 9>&- || {
@@ -162,7 +163,7 @@ install_shakeout() {
     [ -z "$interrupted" ] || exit 130
     rm -f $venv/.unfinished # pip undoes what it cannot finish: only an interruption leaves it half-way
     if [ "$status" != 0 ]; then
-        tail -n 20 build/pip.log >&2
+        grep -Ev '^(WARNING|INFO|Requirement already|  )' build/pip.log | tail -n 12 >&2 || tail -n 12 build/pip.log >&2
         fail "pip could not install shakeout and what it needs. What it said stands above and in build/pip.log;" \
             "is the Python package index reachable from here?"
     fi
@@ -197,7 +198,9 @@ if command -v flock >/dev/null 2>&1 && ! flock -n 9; then
     say "waiting for another set-up of this folder to end"
     flock 9
 fi
-missing=$(missing_packages)
+venv_package=""
+venv_is_good || choose_python
+missing="$(missing_packages)$venv_package"
 # shellcheck disable=SC2086 # a list of words
 [ -z "$missing" ] || install_packages $missing
 missing=$(missing_packages)

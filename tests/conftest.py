@@ -50,7 +50,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @cache
 def lacking(what: str) -> str | None:
-    """What is missing if this machine lacks *what* (a command, "root" or "namespaces"); None if it is there."""
+    """What is missing if *what* (a command, "root" or "namespaces") is not there; None if it is."""
     if what == "root":
         return None if os.geteuid() == 0 else "root"
     if what == "namespaces":

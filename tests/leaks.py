@@ -1,10 +1,10 @@
 """After every test: nothing that it started is still there.
 
 Looked at are threads, file descriptors, processes (children, zombies, and whatever a child left running in
-a session of its own, an agent for example) and, for tests that reach the kernel, network namespaces and links
-of this machine. What a fixture of a wider scope made before the test is no leak. Something on its way out gets a
-short grace, waited for by event. `@pytest.mark.leaks("threads")` lets a test leave that kind; without a name,
-all of them.
+a session of its own, an agent for example) and, for tests that reach the kernel, network namespaces and
+links of this machine. What a fixture of a wider scope made before the test is no leak. Something on its way
+out gets a short grace, waited for by event. `@pytest.mark.leaks("threads")` lets a test leave that kind;
+without a name, all of them.
 """
 
 from __future__ import annotations
