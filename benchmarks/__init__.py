@@ -1,0 +1,1 @@
+"""What `make bench` runs: one module a field, ours and the reference interleaved, one table."""
