@@ -1,0 +1,136 @@
+"""What reports have in common: hosts' output as harmless text, data and durations as people read them."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Mapping
+
+from shakeout.journal.events import JobFinished, JobStarted, Json
+
+#: Characters of a line made from a command or a description.
+MAX_TITLE = 120
+#: Lines that one value takes at most.
+MAX_DATA_LINES = 40
+
+#: Control characters as pictures of them, invisible reordering as what it is: output of a host must not
+#: move the cursor of the terminal it is shown on, nor pretend to be another text.
+_HARMLESS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"}
+_HARMLESS |= {0x7F: 0x2421}
+_HARMLESS |= dict.fromkeys((*range(128, 160), *range(55296, 57344)), 65533)
+_HARMLESS |= dict.fromkeys((*range(8234, 8239), *range(8294, 8298), 65534, 65535), 65533)
+
+
+def harmless(text: str) -> str:
+    """*text* with line ends as ``\\n`` and every other control character visible instead of effective."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_HARMLESS)
+
+
+def one_line(text: str, limit: int = MAX_TITLE) -> str:
+    """*text* on one line: blanks collapsed, and cut after *limit* characters."""
+    line = " ".join(harmless(text[: 4 * limit]).split())
+    return line if len(line) <= limit and len(text) <= 4 * limit else line[: limit - 1] + "…"
+
+
+def seconds(duration: float) -> str:
+    """A duration: ``0.0021 s``, ``0.214 s``, ``12.3 s``, ``75 s``."""
+    digits = 4 if duration < 0.1 else 3 if duration < 1 else 2 if duration < 10 else 1 if duration < 60 else 0
+    return f"{duration:.{digits}f} s"
+
+
+def parameters(params: Mapping[str, Json]) -> str:
+    """Parameters as on the command line: ``mtu=8000 dst=10.0.0.1``."""
+    return " ".join(f"{one_line(name)}={one_line(scalar(value))}" for name, value in params.items())
+
+
+def scalar(value: Json) -> str:
+    """A value on one line."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return ", ".join(scalar(item) for item in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {scalar(item)}" for name, item in value.items())
+    return str(value)
+
+
+def data_lines(value: Json, limit: int = MAX_DATA_LINES) -> list[str]:
+    """A value as lines, nested ones indented by four blanks; at most *limit* lines.
+
+    What fits is on one line.
+    """
+    lines: list[str] = []
+    for line in _lines(value, ""):
+        if len(lines) == limit:
+            lines[-1] = "…"
+            break
+        lines.append(line)
+    return lines
+
+
+def _lines(value: Json, indent: str) -> Iterator[str]:
+    if isinstance(value, Mapping) and value:
+        for name, item in value.items():
+            yield from _labelled(f"{indent}{one_line(str(name))}:", item, indent)
+    elif isinstance(value, list) and any(isinstance(item, (Mapping, list)) for item in value):
+        for item in value:
+            yield from _labelled(f"{indent}-", item, indent)
+    else:
+        text = harmless(scalar(value)).rstrip("\n")
+        for line in text.split("\n"):
+            yield indent + one_line(line, 400)
+
+
+def _labelled(label: str, item: Json, indent: str) -> Iterator[str]:
+    """*item* behind its label if it is one line, else below it."""
+    items = item if isinstance(item, list) else [] if isinstance(item, Mapping) else [item]
+    nested = bool(item) if isinstance(item, Mapping) else any(isinstance(i, (Mapping, list)) for i in items)
+    if nested or any(isinstance(i, str) and "\n" in i.rstrip("\n") for i in items):
+        yield label
+        yield from _lines(item, indent + "    ")
+    else:
+        yield f"{label} {one_line(scalar(item), 400)}"
+
+
+def ending(started: JobStarted, finished: JobFinished) -> str:
+    """How a job ended, in words: "exit status 1", "signal SIGKILL: timed out after 60 s, killed"."""
+    if finished.signal:
+        how = f"signal {signal_name(finished.signal)}"
+    elif finished.exit_status is not None:
+        how = f"exit status {finished.exit_status}"
+    else:
+        how = ""
+    words = [how] if how else []
+    if finished.reason:
+        words.append(one_line(finished.reason, 400))
+    if started.expected_fail:
+        words.append("failed as expected" if finished.passed else "was expected to fail, but did not")
+    return ": ".join(words)
+
+
+def signal_name(number: int) -> str:
+    """SIGKILL for 9; the number if it has no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
+def output(head: str, tail: str, size: int) -> str:
+    """What is known of an output: its beginning, and its end if something is missing between them."""
+    if not tail:
+        return harmless(head)
+    missing = max(0, size - len(head.encode()) - len(tail.encode()))
+    return f"{harmless(head)}\n… ({missing} bytes left out) …\n{harmless(tail)}"
+
+
+def excerpt(text: str, lines: int, characters: int) -> list[str]:
+    """The last *lines* of *text*, of at most so many *characters* in all; says what is missing."""
+    kept = text.rstrip("\n")[-characters:].split("\n")[-lines:]
+    cut = len(text.rstrip("\n")) - len("\n".join(kept))
+    return [f"… ({cut} characters before this)", *kept] if cut > 0 else kept
