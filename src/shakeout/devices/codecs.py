@@ -53,10 +53,14 @@ def _info_data(message: Any, kind: str, attributes: list[list[Any]]) -> bytes:
     encoded = message()
     info = {"attrs": [["IFLA_INFO_KIND", kind], ["IFLA_INFO_DATA", {"attrs": attributes}]]}
     encoded["attrs"] = [["IFLA_LINKINFO", info]]
+    log = sys.modules["pyroute2.netlink"].log
+    silent, log.disabled = log.disabled, True  # it would log a whole stack for a bad value
     try:
         encoded.encode()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a codec raises whatever a bad value leads to
         raise DeviceError(f"options of a {kind}: {error} in {dict(attributes)}") from error
+    finally:
+        log.disabled = silent
     for number, content in pairs(bytes(encoded.data), 32):
         if number == 18:
             return dict(pairs(content)).get(2, b"")

@@ -47,6 +47,9 @@ _ROUTE_VERBATIM = frozenset((2, 8, 9, 11, 16, 18, 20, 21, 22, 30))
 _RTA_NH_ID, _RTA_MULTIPATH = 30, 9
 #: Route flags that can be given: onlink, pervasive.
 _ROUTE_FLAGS_GIVEN = 0x4 | 0x2
+#: IFAPROT_ values, and IFA_F_ flags of an address made from an advertisement.
+_PROTO_LINK_LOCAL, _PROTO_ADVERTISED = 2, 3
+_TEMPORARY, _MANAGE_TEMPORARY = 0x1, 0x100
 _FRA_PRIORITY, _FRA_TABLE, _FRA_PAD = 6, 15, 18
 
 
@@ -207,6 +210,19 @@ def address_row(index: int, address: str, *, peer: str = "", nodad: bool = False
         broadcast=broadcast,
         scope=scope,
     )
+
+
+def is_kernels_address(row: Address) -> bool:
+    """Whether the kernel made the address itself: link-local, or from a router's advertisement (IPv6).
+
+    Such addresses come and go with the carrier and with routers, so nobody restores or compares them.
+    """
+    if row.family != AF_INET6:
+        return False
+    if row.proto in (_PROTO_LINK_LOCAL, _PROTO_ADVERTISED):
+        return True
+    # kernels before 5.18 do not say; then these are the marks of an advertised one
+    return row.proto == 0 and row.valid != FOREVER and bool(row.flags & (_TEMPORARY | _MANAGE_TEMPORARY))
 
 
 def route_text(row: Route) -> str:

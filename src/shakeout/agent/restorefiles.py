@@ -1,0 +1,214 @@
+"""Restoring sysctls, files and services, and writing down beforehand what they were."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import nullcontext
+from typing import Literal
+
+from shakeout.devices.namespaces import inside, named
+from shakeout.errors import ShakeoutError
+from shakeout.wire.undo import Argv, FileRestore, ServiceSet, SysctlSet
+
+_ALREADY = "already so"
+
+
+class StepFailed(ShakeoutError):
+    """A file, service or command could not be put back."""
+
+
+def restore(entry: SysctlSet | FileRestore | ServiceSet | Argv) -> str:
+    """Do what *entry* says; return what was done.
+
+    Raises:
+        OSError, ShakeoutError: it could not be done.
+    """
+    if isinstance(entry, SysctlSet):
+        return _sysctl_set(entry)
+    if isinstance(entry, FileRestore):
+        return _file_restore(entry)
+    if isinstance(entry, ServiceSet):
+        return _service_set(entry)
+    run(entry.argv, timeout=entry.timeout, cwd=entry.cwd)
+    return f"{entry.argv[0]}: done"
+
+
+def file_entry(path: str, backups: str) -> FileRestore:
+    """The entry that undoes whatever is going to be done to *path*.
+
+    A file's content is copied to a new file in the folder *backups* (and is on disk when this
+    returns); append the entry to the log before touching *path*.
+
+    Raises:
+        OSError: *path* cannot be read, or *backups* not be written.
+    """
+    try:
+        found = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return FileRestore(path=path, was="absent")
+    was: Literal["file", "symlink", "directory"] = "file"
+    target = backup = ""
+    if stat.S_ISLNK(found.st_mode):
+        was, target = "symlink", os.readlink(path)  # noqa: PTH115
+    elif stat.S_ISDIR(found.st_mode):
+        was = "directory"
+    else:
+        backup = _back_up(path, backups)
+    return FileRestore(
+        path=path,
+        was=was,
+        target=target,
+        backup=backup,
+        mode=stat.S_IMODE(found.st_mode),
+        uid=found.st_uid,
+        gid=found.st_gid,
+        mtime_ns=found.st_mtime_ns,
+    )
+
+
+def sysctl_entry(path: str, *, netns: str = "") -> SysctlSet:
+    """The entry that puts back the present value of *path*, a file below /proc or /sys.
+
+    Of a list of choices ("none [mq-deadline] kyber") the chosen one is kept.
+
+    Raises:
+        OSError: *path* cannot be read.
+    """
+    with _namespace(netns), open(path, "rb", buffering=0) as file:  # noqa: PTH123
+        value = file.read()
+    return SysctlSet(path=path, value=_chosen(value), netns=netns)
+
+
+def run(argv: tuple[str, ...], *, timeout: float = 60.0, cwd: str = "/") -> None:
+    """Run a command without a shell.
+
+    Raises:
+        StepFailed: it is not there, did not end in *timeout* seconds, or its exit status is not 0.
+    """
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            argv,
+            cwd=cwd,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            start_new_session=True,
+        )
+    except subprocess.TimeoutExpired:
+        raise StepFailed(f"`{' '.join(argv)}` did not end within {timeout:g} s") from None
+    except OSError as error:
+        raise StepFailed(f"`{' '.join(argv)}` cannot be run: {error}") from error
+    if done.returncode != 0:
+        words = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace").strip()
+        raise StepFailed(f"`{' '.join(argv)}` ended with status {done.returncode}: {words[-500:]}")
+
+
+def _sysctl_set(entry: SysctlSet) -> str:
+    try:
+        with _namespace(entry.netns), open(entry.path, "r+b", buffering=0) as file:  # noqa: PTH123
+            if _chosen(file.read()) == entry.value:
+                return f"{entry.path}: {_ALREADY}"
+            file.seek(0)
+            file.write(entry.value)
+    except FileNotFoundError:
+        # its device or namespace is gone, and with it the value
+        return f"{entry.path}: gone, {_ALREADY}"
+    return f"{entry.path}: {entry.value.decode(errors='replace').strip()!r} written"
+
+
+def _file_restore(entry: FileRestore) -> str:
+    if entry.was == "absent":
+        return f"{entry.path}: {'removed' if _remove(entry.path) else _ALREADY}"
+    if entry.was == "directory":
+        if not os.path.isdir(entry.path) or os.path.islink(entry.path):  # noqa: PTH112, PTH114
+            _remove(entry.path)
+            os.makedirs(entry.path)  # noqa: PTH103
+        os.chown(entry.path, entry.uid, entry.gid)
+        os.chmod(entry.path, entry.mode)  # noqa: PTH101
+        os.utime(entry.path, ns=(entry.mtime_ns, entry.mtime_ns))
+        return f"{entry.path}: directory restored"
+    if os.path.isdir(entry.path) and not os.path.islink(entry.path):  # noqa: PTH112, PTH114
+        _remove(entry.path)
+    # made beside it and renamed over it, so that it is never half there
+    beside = f"{entry.path}.shakeout-undo"
+    _remove(beside)
+    if entry.was == "symlink":
+        os.symlink(entry.target, beside)  # noqa: PTH211
+        os.chown(beside, entry.uid, entry.gid, follow_symlinks=False)
+    else:
+        import shutil
+
+        os.makedirs(os.path.dirname(entry.path) or "/", exist_ok=True)  # noqa: PTH103, PTH120
+        shutil.copyfile(entry.backup, beside)
+        os.chown(beside, entry.uid, entry.gid)
+        os.chmod(beside, entry.mode)  # noqa: PTH101
+    os.utime(beside, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
+    os.replace(beside, entry.path)  # noqa: PTH105
+    return f"{entry.path}: {entry.was} restored"
+
+
+def _service_set(entry: ServiceSet) -> str:
+    done = []
+    if entry.enabled is not None:
+        done.append("enable" if entry.enabled else "disable")
+    if entry.active is not None:
+        done.append("start" if entry.active else "stop")
+    for verb in done:
+        run(("systemctl", verb, entry.service))
+    return f"{entry.service}: {' and '.join(done) or _ALREADY}"
+
+
+def _back_up(path: str, folder: str) -> str:
+    import shutil
+    import tempfile
+
+    os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103
+    # 0600 and a new name: what is backed up may be secret
+    fd, backup = tempfile.mkstemp(prefix="undo-", dir=folder)
+    with open(fd, "wb") as copy, open(path, "rb") as original:  # noqa: PTH123
+        shutil.copyfileobj(original, copy)
+        copy.flush()
+        os.fsync(copy.fileno())
+    return backup
+
+
+def _remove(path: str) -> bool:
+    """Remove whatever *path* is; False if it was not there."""
+    try:
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            import shutil
+
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)  # noqa: PTH108
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _chosen(value: bytes) -> bytes:
+    words = value.split()
+    chosen = [word[1:-1] for word in words if word.startswith(b"[") and word.endswith(b"]")]
+    return chosen[0] + b"\n" if len(chosen) == 1 and len(words) > 1 else value
+
+
+class _Namespace:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._fd = named(self._name)
+        self._inside = inside(self._fd.__enter__())
+        self._inside.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        self._inside.__exit__(None, None, None)
+        self._fd.__exit__(None, None, None)
+
+
+def _namespace(name: str) -> _Namespace | nullcontext[None]:
+    return _Namespace(name) if name else nullcontext()
