@@ -19,7 +19,8 @@
     │   ├── VersionMismatch            the other side speaks another version of it
     │   └── UndoFailed                 a host could not be put back
     ├── JobError                       1: a job could not be started or its outcome not be used
-    │   └── CannotTravel               a value that is no plain data
+    │   ├── CannotTravel               a value that is no plain data
+    │   └── ModuleFailed               a test module's run() says that its test has failed
     ├── DeviceError                    1: the kernel refused a device operation
     ├── TransferError                  1: a file could not be sent or received
     ├── ConditionTimeout               1: wait_for() waited in vain
@@ -164,6 +165,13 @@ class JobError(ShakeoutError):
 
 class CannotTravel(JobError, TypeError):
     """A value that is no plain data and so cannot be sent between hosts."""
+
+
+class ModuleFailed(JobError):
+    """Raised in a test module's `run()`: the test has failed, for the reason that the message gives.
+
+    An AssertionError says the same; any other exception says that the module itself broke.
+    """
 
 
 class DeviceError(ShakeoutError):

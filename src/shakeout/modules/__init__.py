@@ -1,0 +1,54 @@
+"""Test modules: the ones that come with shakeout, and those in configured folders, by name.
+
+`from shakeout.modules import Ping` imports Ping and nothing else. A name that does not come with
+shakeout is looked for among the plugins (`--plugin-path`, the configuration, entry points).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from shakeout.modules.base import BaseTestModule as BaseTestModule
+    from shakeout.modules.ping import Ping as Ping
+    from shakeout.modules.tcp import TcpConnect as TcpConnect
+    from shakeout.modules.tcp import TcpListen as TcpListen
+    from shakeout.modules.udp import UdpListen as UdpListen
+    from shakeout.modules.udp import UdpSend as UdpSend
+
+#: The test modules that come with shakeout, and the Python module of each.
+BUILTIN: Final = {
+    "Ping": "ping",
+    "TcpConnect": "tcp",
+    "TcpListen": "tcp",
+    "UdpListen": "udp",
+    "UdpSend": "udp",
+}
+_BASE: Final = {"BaseTestModule": "base"}
+
+
+def __getattr__(name: str) -> Any:
+    place = BUILTIN.get(name) or _BASE.get(name)
+    if place is not None:
+        import importlib
+
+        value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{place}"), name)
+        return value
+    if name.startswith("_") or name in _PARTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from shakeout.modules.lookup import find_test_module
+
+    return find_test_module(name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *BUILTIN, *_BASE])
+
+
+# Python asks a package for its parts like this before it imports them.
+_PARTS: Final = frozenset(
+    {
+        "base", "imports", "lookup", "order", "outcome", "ping", "remedies", "runner", "shipped", "source",
+        "tcp", "udp",
+    }
+)  # fmt: skip
