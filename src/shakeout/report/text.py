@@ -12,12 +12,13 @@ MAX_TITLE = 120
 #: Lines that one value takes at most.
 MAX_DATA_LINES = 40
 
-#: Control characters as pictures of them, invisible reordering as what it is: output of a host must not
-#: move the cursor of the terminal it is shown on, nor pretend to be another text.
-_HARMLESS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"}
-_HARMLESS |= {0x7F: 0x2421}
-_HARMLESS |= dict.fromkeys((*range(128, 160), *range(55296, 57344)), 65533)
-_HARMLESS |= dict.fromkeys((*range(8234, 8239), *range(8294, 8298), 65534, 65535), 65533)
+#: Control characters, and invisible ones that reorder text, as their escapes: output of a host must not
+#: move the cursor of the terminal it is shown on, nor pretend to be another text. XML has no room for them.
+_HARMLESS = {code: f"\\x{code:02x}" for code in (*range(32), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
+_HARMLESS |= {
+    code: f"\\u{code:04x}"
+    for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF)
+}
 
 
 def harmless(text: str) -> str:
@@ -33,6 +34,8 @@ def one_line(text: str, limit: int = MAX_TITLE) -> str:
 
 def seconds(duration: float) -> str:
     """A duration: ``0.0021 s``, ``0.214 s``, ``12.3 s``, ``75 s``."""
+    if not duration:
+        return "0 s"
     digits = 4 if duration < 0.1 else 3 if duration < 1 else 2 if duration < 10 else 1 if duration < 60 else 0
     return f"{duration:.{digits}f} s"
 

@@ -1,0 +1,108 @@
+"""Writes reports to files: whole, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from shakeout.errors import UsageError
+from shakeout.report.outcome import RunOutcome
+
+
+def write(
+    outcome: RunOutcome,
+    *,
+    html: Path | None = None,
+    junit: Path | None = None,
+    json: Path | None = None,
+    ktap: Path | None = None,
+) -> None:
+    """Write a run's reports to the files that are named.
+
+    A file that is there is replaced at once, when the new one is complete; a device or pipe is written to.
+
+    Raises:
+        UsageError: a file cannot be written; the message says which and why.
+    """
+    wanted = {"html": html, "junit": junit, "json": json, "ktap": ktap}
+    check(*wanted.values())
+    for form, path in wanted.items():
+        if path is not None:
+            _replace(path, RENDERERS[form](outcome))
+
+
+def check(*paths: Path | None) -> None:
+    """Find out before a run whether reports can be written to *paths* after it.
+
+    Raises:
+        UsageError: a file cannot be; the message says which and why.
+    """
+    for path in paths:
+        if path is None:
+            continue
+        if path.is_dir():
+            raise UsageError(f"the report cannot be written to {path}: it is a folder; name a file in it")
+        if not path.parent.is_dir():
+            raise UsageError(
+                f"the report cannot be written to {path}: there is no folder {path.parent}; "
+                "make it, or name another file"
+            )
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise UsageError(f"the report cannot be written to {path}: permission denied; name another file")
+
+
+def _html(outcome: RunOutcome) -> bytes:
+    from shakeout.report.html import html  # the template engine is loaded only where a page is wanted
+
+    return html(outcome).encode()
+
+
+def _junit(outcome: RunOutcome) -> bytes:
+    from shakeout.report.junit import junit
+
+    return junit(outcome)
+
+
+def _json(outcome: RunOutcome) -> bytes:
+    from shakeout.report.jsonreport import json_report
+
+    return json_report(outcome)
+
+
+def _ktap(outcome: RunOutcome) -> bytes:
+    from shakeout.report.ktap import ktap
+
+    return ktap(outcome).encode()
+
+
+#: Every form that a run can be written in.
+RENDERERS: dict[str, Callable[[RunOutcome], bytes]] = {
+    "html": _html,
+    "junit": _junit,
+    "json": _json,
+    "ktap": _ktap,
+}
+
+
+def _replace(path: Path, content: bytes) -> None:
+    try:
+        if path.exists() and not path.is_file():  # /dev/stdout, a pipe
+            path.write_bytes(content)
+            return
+        target = path.resolve()  # a link stays a link
+        hidden = target.with_name(f".{target.name[:100]}.{os.urandom(4).hex()}")
+        try:
+            with hidden.open("xb") as file:
+                file.write(content)
+            if target.exists():
+                hidden.chmod(target.stat().st_mode & 0o777)
+            hidden.replace(target)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                hidden.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"the report cannot be written to {path}: {error.strerror}; name another file"
+        ) from error
