@@ -167,6 +167,8 @@ class PutFiles(Message):
     by_fd: bool = False
     #: More entries of this transfer follow (in another PutFiles with the same id).
     more: bool = False
+    #: What the top entry is called if *path* turns out to be a directory to put it into.
+    name: str = ""
 
 
 class FileData(Message):
@@ -268,7 +270,7 @@ class Refusal(Message):
     """A request was not carried out.
 
     Attributes:
-        code: which exception it becomes on the controller.
+        code: which exception it becomes on the controller ("state": it cannot be done with this device now).
         errno: the kernel's number, 0 if it was not the kernel.
     """
 

@@ -56,7 +56,7 @@ class UnixTransport:
             return None
         except (ConnectionError, OSError):
             return b"", []
-        return data, _descriptors(ancillary) if ancillary else []
+        return data, descriptors(ancillary) if ancillary else []
 
     def send(self, data: bytes | memoryview, fds: tuple[int, ...] = ()) -> int:
         try:
@@ -138,7 +138,8 @@ class MemoryTransport:
             os.eventfd_write(self._ready, 1)
 
 
-def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+def descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+    """The descriptors in what `recvmsg` received beside the data."""
     fds: list[int] = []
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:

@@ -1,0 +1,89 @@
+"""The agent's end of the device process: starts it when the first device is used, passes calls and answers on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+
+import msgspec
+
+from shakeout.agent.forker import Forker
+from shakeout.agent.forking import ForkOrder
+from shakeout.wire.connection import Connection
+from shakeout.wire.messages import Answer, DeviceCall, Refusal, SourceText
+from shakeout.wire.reactor import Reactor
+from shakeout.wire.transports import UnixTransport
+
+
+class DeviceRelay:
+    """One session's device process, where shipped device classes live; thrown away with the session."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        forker: Forker,
+        send: Callable[[msgspec.Struct], None],
+        environment: dict[str, str],
+        undo_log: str,
+    ) -> None:
+        self._reactor = reactor
+        self._forker = forker
+        self._send = send
+        self._environment = environment
+        self._undo_log = undo_log
+        self._connection: Connection | None = None
+        self._pid = 0
+        self._open: set[int] = set()
+
+    def call(self, order: DeviceCall) -> None:
+        """Pass a call on; its answer goes to the controller."""
+        self._open.add(order.id)
+        self._start().send(order)
+
+    def source(self, order: SourceText) -> None:
+        """A source that device classes may need."""
+        if self._connection is not None:
+            self._connection.send(order)
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        if self._pid:
+            try:
+                os.kill(self._pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self._pid = 0
+
+    def _start(self) -> Connection:
+        if self._connection is None:
+            ours, theirs = socket.socketpair()
+            null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+            order = ForkOrder(self._forker.next_sequence(), "devices", self._environment, undo_log=self._undo_log)
+            self._forker.fork(order, (null, null, null, theirs.fileno()), self._forked, self._exited)
+            os.close(null)
+            theirs.close()
+            decoder = msgspec.msgpack.Decoder(Answer | Refusal)
+            self._connection = Connection(UnixTransport(ours), self._reactor, decoder, self._answer, self._closed)
+        return self._connection
+
+    def _forked(self, pid: int, now: int) -> None:
+        self._pid = pid
+
+    def _exited(self, status: int, now: int) -> None:
+        self._pid = 0
+
+    def _answer(self, answer: Answer | Refusal) -> None:
+        self._open.discard(answer.id)
+        self._send(answer)
+
+    def _closed(self, reason: str) -> None:
+        """The process ended by itself: a device class killed it."""
+        self._connection = None
+        for call in self._open:
+            self._send(Refusal(call, "error", "the host's device process ended in the middle of this call"))
+        self._open.clear()

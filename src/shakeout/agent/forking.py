@@ -1,0 +1,55 @@
+"""What the agent and its zygote say to each other."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class ForkOrder(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Fork a child; the descriptors that come along are its stdin, stdout, stderr and a channel.
+
+    The channel is where a module's outcome goes, where an *argv* child says why it could not be executed, and the
+    device process's connection.
+    """
+
+    sequence: int
+    kind: Literal["argv", "module", "devices"]
+    env: dict[str, str]
+    argv: tuple[str, ...] = ()
+    module: bytes = b""
+    cwd: str = ""
+    user: str = ""
+    netns: str = ""
+    #: Of a device process: where its undo log is, and links that must not change.
+    undo_log: str = ""
+    protected: tuple[int, ...] = ()
+
+
+class SourceOrder(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Keep the source of a module, compiled, for children that will import it."""
+
+    sha256: str
+    filename: str
+    text: bytes
+
+
+class Forked(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Order *sequence* became process *pid*."""
+
+    sequence: int
+    pid: int
+    host_ns: int
+
+
+class Exited(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A child has ended; *status* as `os.waitpid` gives it."""
+
+    pid: int
+    status: int
+    host_ns: int
+
+
+Orders = ForkOrder | SourceOrder
+Reports = Forked | Exited

@@ -1,0 +1,186 @@
+"""The resident agent: accepts controllers, checks who they are, gives the lease to one."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import shakeout
+from shakeout.agent.children import Children
+from shakeout.agent.forker import Forker
+from shakeout.agent.lease import Lease
+from shakeout.agent.properties import Value, boot_id
+from shakeout.agent.session import Session, home_directory
+from shakeout.agent.undo import UndoLog, replay
+from shakeout.errors import LeaseHeld
+from shakeout.wire.connection import Connection
+from shakeout.wire.messages import PROTOCOLS, Hello, Refused, Welcome, agent_decoder
+from shakeout.wire.reactor import READ, Reactor
+from shakeout.wire.transports import Transport, UnixTransport
+
+#: Seconds a peer has to say Hello.
+HELLO_TIMEOUT = 10.0
+
+
+class Agent:
+    """One host's agent.
+
+    Args:
+        reactor: its loop; made after the zygote was forked.
+        zygote: the socket of the zygote.
+        state: a directory of its own for the lease and the undo log.
+        properties: what Welcome says of the host.
+        environment: the variables that jobs start with.
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        zygote: socket.socket,
+        state: Path,
+        properties: dict[str, Value],
+        environment: dict[str, str],
+    ) -> None:
+        self.reactor = reactor
+        self.children = Children(reactor)
+        self.forker = Forker(zygote, reactor, on_lost=self.stop)
+        self.environment = environment
+        self.undo_path = state / "undo.log"
+        self.home = home_directory()
+        self.properties = properties
+        self._boot_id = boot_id()
+        self._lease = Lease(str(state / "lease"))
+        self._holder: Session | None = None
+        self._kept = False
+        self._peers: set[Peer] = set()
+        self._attached = 0
+
+    def recover(self) -> None:
+        """Undo what an agent that was killed left behind."""
+        if self.undo_path.exists():
+            replay(UndoLog(self.undo_path))
+
+    def listen(self, listener: socket.socket) -> None:
+        """Accept controllers on a unix socket; only root and the agent's own user may connect."""
+        listener.setblocking(False)
+
+        def accept(events: int) -> None:
+            try:
+                connected, _ = listener.accept()
+            except OSError:
+                return
+            transport = UnixTransport(connected)
+            if transport.peer()[1] not in (0, os.geteuid()):
+                transport.close()
+                return
+            self.serve(transport)
+
+        self.reactor.watch(listener.fileno(), READ, accept)
+
+    def serve(self, transport: Transport) -> None:
+        """Serve one connection whose other side has been authenticated."""
+        self._peers.add(Peer(self, transport))
+
+    def stop(self) -> None:
+        """Leave the loop; sessions are closed by whoever runs it."""
+        self.reactor.stop()
+
+    def close(self) -> None:
+        """End all sessions (their hosts are put back) and connections."""
+        for peer in list(self._peers):
+            peer.connection.close("the agent is ending")
+
+    # -- for peers and sessions -----------------------------------------------------------------------
+
+    def welcome(self, peer: Peer, hello: Hello) -> Session | Refused:
+        """Open a session for *hello*, or say why not."""
+        low, high = max(hello.versions[0], PROTOCOLS[0]), min(hello.versions[1], PROTOCOLS[1])
+        if low > high:
+            return Refused(
+                "version",
+                f"this agent (shakeout {shakeout.__version__}) speaks protocol {PROTOCOLS[0]} to {PROTOCOLS[1]}, the "
+                f"controller {hello.versions[0]} to {hello.versions[1]}; install the same release on both",
+            )
+        if hello.release and hello.release != shakeout.__version__:
+            return Refused(
+                "release",
+                f"this agent is shakeout {shakeout.__version__}, the controller {hello.release}; install the same "
+                "release on both",
+            )
+        if hello.role == "attach":
+            return self._attach(peer, hello)
+        if self._holder is not None:
+            return Refused("lease", f"the host is held by run {self._holder.run}", holder=self._holder.run)
+        try:
+            self._lease.take(hello.controller)
+        except LeaseHeld as error:
+            return Refused("lease", str(error), holder=error.holder)
+        mark = os.urandom(6).hex()
+        self._holder = Session(self, peer.connection, hello.run, mark, attached=False)
+        return self._holder
+
+    def _attach(self, peer: Peer, hello: Hello) -> Session | Refused:
+        holder = self._holder
+        if holder is None or holder.run != hello.run:
+            return Refused("role", f"run {hello.run} does not hold this host; nothing to attach to")
+        self._attached += 1
+        return Session(self, peer.connection, hello.run, f"{holder.mark}-{self._attached}", attached=True)
+
+    def greeting(self, hello: Hello, session: Session) -> Welcome:
+        """The welcome of an open session."""
+        version = min(hello.versions[1], PROTOCOLS[1])
+        return Welcome(
+            version, time.monotonic_ns(), self._boot_id, self.properties, session.mark, shakeout.__version__
+        )
+
+    def keep(self, session: Session) -> None:
+        """The host stays as it is, and its run's, until it is removed."""
+        self._kept = True
+
+    def release(self, session: Session) -> None:
+        """*session* is over: the host is free again."""
+        if session is self._holder and not self._kept:
+            self._holder = None
+            self._lease.release()
+
+    def forget(self, peer: Peer) -> None:
+        """A connection has ended."""
+        self._peers.discard(peer)
+
+
+class Peer:
+    """One connection, from its Hello to its end."""
+
+    def __init__(self, agent: Agent, transport: Transport) -> None:
+        self._agent = agent
+        self._session: Session | None = None
+        self.connection = Connection(transport, agent.reactor, agent_decoder(), self._message, self._closed)
+        self._patience = agent.reactor.call_later(
+            HELLO_TIMEOUT, lambda: self.connection.close("no Hello came in time")
+        )
+
+    def _message(self, message: Any) -> None:
+        if self._session is not None:
+            self._session.handle(message)
+            return
+        if not isinstance(message, Hello):
+            self.connection.close("the first message was no Hello")
+            return
+        self._patience.cancel()
+        answer = self._agent.welcome(self, message)
+        if isinstance(answer, Refused):
+            self.connection.send(answer)
+            self.connection.when_drained(lambda: self.connection.close("refused"))
+            return
+        self._session = answer
+        self.connection.send(self._agent.greeting(message, answer))
+
+    def _closed(self, reason: str) -> None:
+        self._patience.cancel()
+        self._agent.forget(self)
+        if self._session is not None:
+            self._session.close()
+            self._agent.release(self._session)

@@ -1,0 +1,154 @@
+"""One controller's session on this host."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from shakeout.agent import settings
+from shakeout.agent.device_relay import DeviceRelay
+from shakeout.agent.jobs import JobTable
+from shakeout.agent.transfers import Transfers
+from shakeout.agent.undo import UndoLog, replay
+from shakeout.errors import LabLacks, ShakeoutError
+from shakeout.wire.connection import Connection
+from shakeout.wire.messages import (
+    Answer, Credit, DeviceCall, Ended, EndSession, FileData, GetFiles, JobInput, PutFiles, ReadSetting, Refusal, Resize,
+    SetSetting, Signal, SourceText, StartJob, Step, Sync, SyncReply,
+)  # fmt: skip
+from shakeout.wire.plain import pack
+from shakeout.wire.undo import SysctlSet
+
+if TYPE_CHECKING:
+    from shakeout.agent.server import Agent
+
+
+class Session:
+    """Carries out what one connection asks for.
+
+    An *attached* session (another terminal on a host that a run holds) has jobs only, and ends nothing but them.
+    """
+
+    def __init__(self, agent: Agent, connection: Connection, run: str, mark: str, *, attached: bool) -> None:
+        self.run = run
+        self.mark = mark
+        self._agent = agent
+        self._connection = connection
+        self._over = False
+        send = connection.send
+        self._jobs = JobTable(agent.reactor, send, agent.children, agent.forker, agent.environment, mark)
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            Sync: self._sync,
+            StartJob: self._jobs.start,
+            JobInput: self._jobs.feed,
+            Resize: self._jobs.resize,
+            Signal: self._jobs.signal,
+            Credit: self._jobs.credit,
+        }
+        self.attached = attached
+        if not attached:
+            self._add_control_handlers(agent, connection)
+
+    def _add_control_handlers(self, agent: Agent, connection: Connection) -> None:
+        self._undo = UndoLog(agent.undo_path)
+        self._devices = DeviceRelay(
+            agent.reactor, agent.forker, connection.send, agent.environment, str(agent.undo_path)
+        )
+        self._transfers = Transfers(connection, agent.reactor, self._before_files, agent.home)
+        self._handlers |= {
+            SourceText: self._source,
+            DeviceCall: self._devices.call,
+            SetSetting: self._set,
+            ReadSetting: self._read,
+            PutFiles: self._transfers.put,
+            FileData: self._transfers.write,
+            GetFiles: self._transfers.get,
+            EndSession: self._end,
+        }
+
+    def handle(self, message: msgspec.Struct) -> None:
+        """Carry out one message; one that this session has no right to ends the connection."""
+        handler = self._handlers.get(type(message))
+        if handler is None:
+            self._connection.close(f"a {type(message).__name__} is not for this session")
+            return
+        handler(message)
+
+    def close(self) -> tuple[Step, ...]:
+        """End everything of this session and put the host back; the steps taken. Harmless the second time."""
+        return self._close()[0]
+
+    def _close(self) -> tuple[tuple[Step, ...], tuple[str, ...]]:
+        if self._over:
+            return (), ()
+        self._over = True
+        survivors = self._jobs.end_all()
+        if self.attached:
+            return (), survivors
+        self._devices.end()
+        self._transfers.abandon()
+        steps = tuple(Step(step.text, step.error) for step in replay(self._undo))
+        return steps, survivors
+
+    def _end(self, order: EndSession) -> None:
+        if order.keep:
+            self._over = True
+            self._agent.keep(self)
+            self._connection.send(Ended())
+            return
+        steps, survivors = self._close()
+        self._agent.release(self)
+        self._connection.send(Ended(steps, survivors))
+
+    def _sync(self, order: Sync) -> None:
+        self._connection.send(SyncReply(order.sequence, order.t_ns, time.monotonic_ns()))
+
+    def _source(self, order: SourceText) -> None:
+        if hashlib.sha256(order.text).hexdigest() != order.sha256:
+            self._connection.close("a source did not have the hash that it was announced with")
+            return
+        self._agent.forker.source(order.sha256, order.filename, order.text)
+        self._devices.source(order)
+
+    def _set(self, order: SetSetting) -> None:
+        def change() -> bytes:
+            path = settings.locate(order.path)
+            old = settings.read(path)
+            self._undo.append(SysctlSet(path=path, value=old))
+            settings.write(path, order.value)
+            return pack(old)
+
+        self._answer(order.id, change)
+
+    def _read(self, order: ReadSetting) -> None:
+        self._answer(order.id, lambda: pack(settings.read(order.path)))
+
+    def _answer(self, request: int, action: Callable[[], bytes]) -> None:
+        try:
+            self._connection.send(Answer(request, action()))
+        except LabLacks as error:
+            self._connection.send(Refusal(request, "lacks", str(error)))
+        except ShakeoutError as error:
+            self._connection.send(Refusal(request, "usage", str(error)))
+
+    def _before_files(self, paths: list[str]) -> None:
+        """Write how to take back what a transfer is about to make or replace."""
+        for path in paths:
+            self._undo.append(self._undo.file_entry(path))
+        self._undo.sync()
+
+
+def home_directory() -> str:
+    """Where jobs start and relative paths count from: the user's home, or / if there is none."""
+    import pwd
+
+    try:
+        home = pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        home = "/"
+    return home if os.path.isdir(home) and os.access(home, os.X_OK) else "/"  # noqa: PTH112

@@ -1,0 +1,73 @@
+"""Files below /proc and /sys that a recipe sets: read, written, put back at the end."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from shakeout.errors import LabLacks, ShakeoutError, UsageError
+
+#: A sysctl's text is short; what is longer is no setting.
+_MOST = 64 << 10
+
+
+def locate(path: str) -> str:
+    """The absolute path of a setting.
+
+    Raises:
+        UsageError: it is not below /proc or /sys (links are followed: `/proc/1/root/etc/passwd` is not).
+    """
+    full = os.path.normpath(path)
+    if not full.startswith(("/proc/", "/sys/")):
+        raise UsageError(f"{path} is not below /proc or /sys; write other files with send_file() or run()")
+    top = full[: full.index("/", 1) + 1]
+    real = os.path.realpath(full)
+    if not real.startswith(top):
+        raise UsageError(f"{path} leads to {real}, which is not below {top}")
+    return full
+
+
+def read(path: str) -> bytes:
+    """What a setting says now.
+
+    Raises:
+        UsageError: there is no such setting on this host.
+    """
+    try:
+        with open(locate(path), "rb") as file:  # noqa: PTH123
+            return file.read(_MOST)
+    except OSError as error:
+        raise _explain(path, error) from error
+
+
+def write(path: str, value: bytes) -> None:
+    """Set it.
+
+    Raises:
+        LabLacks: it belongs to the whole machine, not to this host.
+        ShakeoutError: the kernel refused the value.
+    """
+    try:
+        fd = os.open(locate(path), os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, value)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise _explain(path, error, value) from error
+
+
+def _explain(path: str, error: OSError, value: bytes | None = None) -> ShakeoutError:
+    if error.errno == errno.EROFS:
+        return LabLacks(
+            f"{path} belongs to the whole machine, not to this host, so this laboratory cannot set it; "
+            "--lab uml and --lab qemu have a kernel of their own for each host"
+        )
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return UsageError(
+            f"there is no {path} on this host; if another kernel has it, --lab uml or --lab qemu may"
+        )
+    if value is not None and error.errno in (errno.EINVAL, errno.ERANGE):
+        text = value.decode(errors="replace").strip()
+        return UsageError(f"{path} does not accept {text!r}: {os.strerror(error.errno)}")
+    return UsageError(f"{path}: {error.strerror}")

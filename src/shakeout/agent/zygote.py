@@ -1,0 +1,213 @@
+"""The zygote: a small, warm, frozen process from which test modules and device processes are forked.
+
+It is forked from the agent's image before the agent has a loop, executes nothing that was shipped (it compiles
+sources, its children run them), reaps its children and reports how they ended: the agent cannot wait for
+grandchildren.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from typing import Any, NoReturn
+
+import msgspec
+
+from shakeout.agent.forking import Exited, Forked, ForkOrder, Orders, SourceOrder
+from shakeout.modules.shipped import CodeCache
+from shakeout.processes.namespaces import enter_network, set_process_name
+from shakeout.wire.framing import FrameReader, frame
+from shakeout.wire.transports import MAX_FDS, READ_SIZE, descriptors
+
+#: Exit status of a child that could not even begin (the reason went to its channel).
+NOT_STARTED = 127
+
+
+class Zygote:
+    """The zygote's own process: a blocking loop over its socket and its children's ends."""
+
+    def __init__(self, agent: socket.socket) -> None:
+        self._agent = agent
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decoder = msgspec.msgpack.Decoder(Orders)
+        self._codes = CodeCache()
+        self._reader = FrameReader(limit=64 << 20)
+        self._fds: list[int] = []
+
+    def run(self) -> NoReturn:
+        """Serve until the agent is gone."""
+        children, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, _nothing)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        poll = select.poll()
+        poll.register(self._agent, select.POLLIN)
+        poll.register(children, select.POLLIN)
+        gc.collect()
+        gc.freeze()
+        while True:
+            for fd, _ in poll.poll():
+                if fd == children:
+                    os.read(children, 4096)
+                    self._reap()
+                else:
+                    self._receive()
+
+    def _receive(self) -> None:
+        data, ancillary, _, _ = self._agent.recvmsg(
+            READ_SIZE, socket.CMSG_SPACE(MAX_FDS * 4), socket.MSG_CMSG_CLOEXEC
+        )
+        if not data:
+            os._exit(0)
+        self._fds += descriptors(ancillary)
+        for payload in self._reader.feed(data):
+            order = self._decoder.decode(payload)
+            if isinstance(order, SourceOrder):
+                self._codes.add(order.sha256, order.filename, order.text)
+            else:
+                fds, self._fds = self._fds[:4], self._fds[4:]
+                self._fork(order, fds)
+
+    def _fork(self, order: ForkOrder, fds: list[int]) -> None:
+        now = time.monotonic_ns()
+        pid = os.fork()
+        if pid == 0:
+            _child(order, fds, self._codes)
+        for fd in fds:
+            os.close(fd)
+        self._report(Forked(order.sequence, pid, now))
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._report(Exited(pid, status, time.monotonic_ns()))
+
+    def _report(self, report: msgspec.Struct) -> None:
+        try:
+            self._agent.sendall(frame(self._encode(report)))
+        except OSError:
+            os._exit(0)
+
+
+def _nothing(*_: Any) -> None:
+    """A handler that only makes the wake-up descriptor ready."""
+
+
+def _child(order: ForkOrder, fds: list[int], codes: CodeCache) -> NoReturn:
+    """What a forked child does, to its end: it never returns into the zygote's loop."""
+    status = NOT_STARTED
+    channel = -1
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler if order.kind == "module" else signal.SIG_DFL)
+        os.setsid()
+        for number in (0, 1, 2):
+            os.dup2(fds[number], number)
+            os.close(fds[number])
+        channel = fds[3]
+        if order.kind == "devices":
+            status = _serve_devices(order, channel)
+        else:
+            _settle(order)
+            status = _execute(order) if order.kind == "argv" else _run_module(order, codes, channel)
+    except BaseException as error:  # noqa: BLE001 - the edge of a process: whatever it is, say it
+        _complain(channel, error)
+    finally:
+        os._exit(status)
+
+
+def _settle(order: ForkOrder) -> None:
+    """Enter the network namespace, directory and user that the order names, and take on its environment."""
+    if order.netns:
+        try:
+            enter_network(order.netns)
+        except FileNotFoundError:
+            raise NotADirectoryError(f"there is no network namespace {order.netns!r} on this host") from None
+    if order.user:
+        become(order.user, order.env)
+    if order.cwd:
+        os.chdir(order.cwd)
+    os.environ.clear()
+    os.environ.update(order.env)
+
+
+def become(user: str, env: dict[str, str]) -> None:
+    """Turn into *user* (a name or a number), for good; *env* gets that user's HOME, USER and LOGNAME."""
+    import pwd
+
+    try:
+        entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
+    except KeyError:
+        raise LookupError(f"there is no user {user!r} on this host") from None
+    if entry.pw_uid == os.geteuid():
+        return
+    try:
+        os.initgroups(entry.pw_name, entry.pw_gid)
+        os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
+        os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
+    except OSError as error:
+        raise PermissionError(
+            f"this host cannot run jobs as {user!r} ({error.strerror}): an unprivileged laboratory has one user "
+            "only; run shakeout as root, or leave `user` out"
+        ) from None
+    for name, value in (("HOME", entry.pw_dir), ("USER", entry.pw_name), ("LOGNAME", entry.pw_name)):
+        if not env.get(f"_{name}"):
+            env[name] = value
+
+
+def _execute(order: ForkOrder) -> int:
+    # Python ignores these; a program expects them as they were.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    os.execvpe(order.argv[0], list(order.argv), order.env)
+
+
+def _run_module(order: ForkOrder, codes: CodeCache, channel: int) -> int:
+    from shakeout.modules.runner import run_module
+
+    sys.stdin = open(0, closefd=False, encoding="utf-8", errors="surrogateescape")  # noqa: PTH123, SIM115
+    return run_module(order.module, codes, channel)
+
+
+def _serve_devices(order: ForkOrder, channel: int) -> int:
+    from shakeout.agent.device_process import serve
+
+    return serve(socket.socket(fileno=channel), order)
+
+
+def _complain(channel: int, error: BaseException) -> None:
+    text = str(error) if isinstance(error, LookupError | PermissionError | NotADirectoryError) else None
+    if text is None:
+        name = f" {error.filename!r}" if isinstance(error, OSError) and error.filename else ""
+        text = (error.strerror or str(error)) + name if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+    try:
+        os.write(channel if channel >= 0 else 2, text.encode(errors="replace"))
+    except OSError:
+        return
+
+
+def start_zygote() -> tuple[int, socket.socket]:
+    """Fork the zygote of this process, which must have neither threads nor a loop yet; its pid and socket."""
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        set_process_name("shakeout-zygote")
+        try:
+            Zygote(theirs).run()
+        finally:
+            os._exit(1)
+    theirs.close()
+    return pid, ours

@@ -1,0 +1,1 @@
+"""The controller's side of hosts: sessions, jobs, devices, files, as a recipe uses them."""

@@ -1,0 +1,373 @@
+"""A job, as the recipe holds it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal as signals
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from shakeout.errors import ConditionTimeout, HostLost, JobError, ProtocolError, UsageError
+from shakeout.hosts.capture import Capture, text
+from shakeout.hosts.waiter import Waiter
+from shakeout.wire.framing import CHUNK
+from shakeout.wire.messages import OUTCOME, STDERR, STDOUT, WINDOW, Credit, JobDone, JobInput, Signal
+
+if TYPE_CHECKING:
+    from shakeout.hosts.session import Session
+    from shakeout.modules.base import BaseTestModule
+    from shakeout.modules.outcome import RemoteError
+
+#: The longest outcome that a module may send, in bytes.
+_OUTCOME_LIMIT = 64 << 20
+#: Seconds that a killed job has to be reported dead before its host counts as lost.
+_KILL_PATIENCE = 15.0
+
+
+class Job:
+    """A process (group) on a host: a command, or a test module.
+
+    Attributes:
+        id: its number, unique on its host.
+        what: what runs, in words.
+        desc: the recipe's description of it, "" if none was given.
+        kind: "shell", "argv" or "module".
+        exit_status: None while it runs, or if a signal ended it.
+        signal: the number of the signal that ended it, None if none did.
+        reason: why it was ended, or could not be started; "" if it ended by itself.
+        duration: seconds from its start to its end, as measured on its host.
+        pid: its process id on the host, as far as it is known (background jobs, and jobs that have ended).
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        number: int,
+        what: str,
+        *,
+        kind: str,
+        desc: str = "",
+        fail: bool = False,
+        parse_json: bool = False,
+        module: BaseTestModule | None = None,
+        stdin_open: bool = False,
+    ) -> None:
+        self.id = number
+        self.what = what
+        self.desc = desc
+        self.kind = kind
+        self.exit_status: int | None = None
+        self.signal: int | None = None
+        self.reason = ""
+        self.duration = 0.0
+        self.started_ns = 0
+        self.finished_ns = 0
+        self.pid: int | None = None
+        self.module = module
+        self.expected_fail = fail
+        self._session = session
+        self._json = parse_json
+        self._stdin_open = stdin_open
+        self._done: Waiter[bool] = Waiter()
+        self._captures = {STDOUT: session.capture(self, "stdout"), STDERR: session.capture(self, "stderr")}
+        self._outcome = bytearray()
+        self._owed = {STDOUT: 0, STDERR: 0, OUTCOME: 0}
+        self._passed = False
+        self._result: Any = None
+        self._error: RemoteError | None = None
+        self._callbacks: list[Callable[[], None]] = []
+        self._patterns: list[_Expectation] = []
+        self._lock = threading.Lock()
+        self._ready_fd = -1
+
+    # -- what a recipe asks ---------------------------------------------------------------------------
+
+    @property
+    def host(self) -> str:
+        """The name of its host."""
+        return self._session.name
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended."""
+        return self._done.done
+
+    @property
+    def passed(self) -> bool:
+        """Whether it ended as expected; False while it runs."""
+        return self._passed
+
+    @property
+    def result(self) -> Any:
+        """What the module returned, or the parsed stdout of a command with ``json=True``; else None."""
+        return self._result
+
+    @property
+    def stdout(self) -> str | None:
+        """What it printed so far (None for a module that printed nothing); see `stdout_bytes` for the raw form."""
+        return self._text(STDOUT)
+
+    @property
+    def stderr(self) -> str | None:
+        """What it printed to standard error so far (None for a module that printed nothing)."""
+        return self._text(STDERR)
+
+    @property
+    def stdout_bytes(self) -> bytes:
+        """Standard output as it came; of more than 1 MiB the beginning and the end, the whole is in the artifact."""
+        return self._captures[STDOUT].value()
+
+    @property
+    def stderr_bytes(self) -> bytes:
+        """Standard error as it came; of more than 1 MiB the beginning and the end, the whole is in the artifact."""
+        return self._captures[STDERR].value()
+
+    @property
+    def error(self) -> RemoteError | None:
+        """The exception that ended a module, with its traceback there; None if none did."""
+        return self._error
+
+    @property
+    def title(self) -> str:
+        """What to call it: the description if it has one."""
+        return self.desc or self.what
+
+    def wait(self, timeout: float = 0) -> bool:
+        """Wait until it has ended, at most *timeout* seconds (0: for ever); whether it has."""
+        return self._done.wait(timeout or None)
+
+    def kill(self, signalnum: int = signals.SIGKILL) -> None:
+        """Send a signal to its whole process group; a job that has ended gets none.
+
+        SIGKILL also ends what left the group (daemons), and waits until the job is over.
+        """
+        if signalnum not in signals.valid_signals():
+            raise UsageError(f"there is no signal {signalnum!r}; see the names in the module `signal`")
+        if self.finished:
+            return
+        if signalnum == signals.SIGKILL and not self.reason:
+            self.reason = "killed"
+        self._session.send(Signal(self.id, int(signalnum)))
+        if signalnum == signals.SIGKILL and not self._done.wait(_KILL_PATIENCE):
+            raise HostLost(f"job {self.id} was killed, but its end was not reported in time", self.host)
+
+    def write(self, data: str | bytes, *, end: bool = False) -> None:
+        """More for the standard input of a job started with ``stdin=PIPE``; *end* closes it."""
+        if not self._stdin_open:
+            raise UsageError(f"job {self.id} on {self.host} has no open standard input; start it with stdin=PIPE")
+        raw = data.encode() if isinstance(data, str) else bytes(data)
+        for start in range(0, len(raw), CHUNK):
+            self._session.send(JobInput(self.id, raw[start : start + CHUNK]))
+        if end:
+            self._stdin_open = False
+            self._session.send(JobInput(self.id, b"", end=True))
+
+    def wait_output(self, pattern: str | re.Pattern[str], timeout: float = 60) -> re.Match[str]:
+        """Wait until what it prints (either stream) matches *pattern*; the match.
+
+        Raises:
+            ConditionTimeout: it did not in *timeout* seconds.
+            JobError: the job ended without printing it.
+        """
+        expectation = _Expectation(re.compile(pattern) if isinstance(pattern, str) else pattern)
+        with self._lock:
+            self._patterns.append(expectation)
+        self._look(expectation)
+        try:
+            if not expectation.found.wait(timeout):
+                raise ConditionTimeout(
+                    f"job {self.id} on {self.host} did not print {expectation.pattern.pattern!r} within {timeout:g} s"
+                )
+            return expectation.found.get()
+        finally:
+            with self._lock:
+                self._patterns.remove(expectation)
+
+    def fileno(self) -> int:
+        """A descriptor that is readable once the job has ended: for select(), poll() and asyncio's add_reader."""
+        with self._lock:
+            if self._ready_fd < 0:
+                self._ready_fd = os.eventfd(1 if self._done.done else 0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            return self._ready_fd
+
+    def __str__(self) -> str:
+        printed = (self.stdout or "") + (self.stderr or "")
+        if self.module is None:
+            return printed
+        shown = "" if self._result is None else self.module.format_result(self._result)
+        if self._error is not None:
+            shown = self.error_text()
+        return "\n".join(part for part in (printed.rstrip("\n"), shown) if part)
+
+    def __repr__(self) -> str:
+        state = "running" if not self.finished else "passed" if self.passed else "failed"
+        return f"<Job {self.id} on {self.host}: {self.title!r}, {state}>"
+
+    def __del__(self) -> None:
+        if getattr(self, "_ready_fd", -1) >= 0:
+            os.close(self._ready_fd)
+
+    def error_text(self) -> str:
+        """The exception of a module as text, with its remote traceback on local source lines."""
+        if self._error is None:
+            return ""
+        from shakeout.modules.outcome import render
+
+        return render(self._error, self.host)
+
+    def captured(self, stream: int) -> Capture:
+        """The output of one stream, with its artifact."""
+        return self._captures[stream]
+
+    # -- what the session tells it (in the loop's thread) ---------------------------------------------
+
+    def when_done(self, callback: Callable[[], None]) -> None:
+        """Call *callback* when it has ended (in the loop's thread; at once if it has)."""
+        with self._lock:
+            if not self._done.done:
+                self._callbacks.append(callback)
+                return
+        callback()
+
+    def took(self, stream: int, data: bytes) -> None:
+        """Some output came."""
+        if stream == OUTCOME:
+            if len(self._outcome) + len(data) > _OUTCOME_LIMIT:
+                raise ProtocolError(f"the result of job {self.id} is longer than {_OUTCOME_LIMIT} bytes")
+            self._outcome += data
+        elif stream in self._captures:
+            self._captures[stream].add(data)
+            if self._patterns:
+                for expectation in list(self._patterns):
+                    self._look(expectation)
+        else:
+            raise ProtocolError(f"output of job {self.id} came on a stream {stream} that does not exist")
+        owed = self._owed[stream] + len(data)
+        if owed >= WINDOW // 4:
+            self._session.send(Credit(self.id, stream, owed))
+            owed = 0
+        self._owed[stream] = owed
+
+    def ended(self, done: JobDone) -> None:
+        """Its leader ended."""
+        self.exit_status, self.signal = done.exit_status, done.signal
+        self.started_ns, self.finished_ns = done.started_ns, done.finished_ns
+        self.duration = max(0.0, (done.finished_ns - done.started_ns) / 1e9)
+        if done.error:
+            self.reason = done.error
+        succeeded = self._conclude(done)
+        self._finish(succeeded)
+
+    def lost(self, reason: str) -> None:
+        """The connection to its host ended."""
+        if not self.finished:
+            self.reason = f"host {self.host} was lost: {reason or 'its connection ended'}"
+            self._finish(False, lost=True)
+
+    def _conclude(self, done: JobDone) -> bool:
+        if self.module is not None and not done.error:
+            return self._read_outcome()
+        if self._json and done.exit_status is not None:
+            try:
+                self._result = json.loads(self._whole(STDOUT))
+            except ValueError as error:
+                self.reason = self.reason or f"its output is no JSON: {error}"
+                return False
+        return done.exit_status == 0 and not done.error
+
+    def _read_outcome(self) -> bool:
+        from shakeout.modules.outcome import decode_outcome
+
+        if not self._outcome:
+            if not self.reason:
+                number = self.signal
+                name = signals.Signals(number).name if number in signals.valid_signals() else number
+                self.reason = f"it was ended by {name}" if number else "it ended without an outcome"
+            return False
+        try:
+            outcome = decode_outcome(self._outcome)
+        except ProtocolError as error:
+            self.reason = f"what it sent as its result was refused: {error}"
+            return False
+        self._result, self._error = outcome.result, outcome.error
+        return outcome.passed
+
+    def _whole(self, stream: int) -> bytes:
+        return self._session.whole_output(self._captures[stream])
+
+    def _finish(self, succeeded: bool, *, lost: bool = False) -> None:
+        self._passed = not lost and succeeded != self.expected_fail
+        for capture in self._captures.values():
+            capture.close()
+        self._session.job_finished(self)
+        with self._lock:
+            self._done.set(True)
+            if self._ready_fd >= 0:
+                os.eventfd_write(self._ready_fd, 1)
+            callbacks, self._callbacks = self._callbacks, []
+            patterns = list(self._patterns)
+        for expectation in patterns:
+            self._look(expectation)
+            expectation.found.fail(
+                JobError(
+                    f"job {self.id} on {self.host} ended without printing {expectation.pattern.pattern!r}"
+                    + (f" ({self.reason})" if self.reason else "")
+                )
+            )
+        for callback in callbacks:
+            callback()
+
+    def _look(self, expectation: _Expectation) -> None:
+        for capture in self._captures.values():
+            match = expectation.pattern.search(text(capture.value()))
+            if match is not None:
+                expectation.found.set(match)
+                return
+        if self._done.done:
+            expectation.found.fail(
+                JobError(f"job {self.id} on {self.host} has ended without printing {expectation.pattern.pattern!r}")
+            )
+
+    def _text(self, stream: int) -> str | None:
+        capture = self._captures[stream]
+        if self.module is not None and capture.size == 0:
+            return None
+        return text(capture.value())
+
+
+class _Expectation:
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self.pattern = pattern
+        self.found: Waiter[re.Match[str]] = Waiter()
+
+
+def wait_all(jobs: Iterable[Job], timeout: float = 0) -> bool:
+    """Wait until all *jobs* have ended, at most *timeout* seconds (0: for ever); whether they have."""
+    deadline = time.monotonic() + timeout if timeout else None
+    for job in jobs:
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            if not job.finished:
+                return False
+        elif not job.wait(left or 0):
+            return False
+    return True
+
+
+def wait_any(jobs: Iterable[Job], timeout: float = 0) -> list[Job]:
+    """Wait until at least one of *jobs* has ended, at most *timeout* seconds (0: for ever); those that have.
+
+    An empty list means that the time was up.
+    """
+    waiting = list(jobs)
+    if not waiting:
+        raise UsageError("wait_any() was called without a job to wait for")
+    first: Waiter[bool] = Waiter()
+    for job in waiting:
+        job.when_done(lambda: first.set(True))
+    first.wait(timeout or None)
+    return [job for job in waiting if job.finished]

@@ -1,0 +1,30 @@
+"""Where hosts say what happened: the journal of the run, or nowhere."""
+
+from __future__ import annotations
+
+import io
+from typing import BinaryIO, Protocol
+
+from shakeout.journal.events import BaseEvent
+
+
+class Recorder(Protocol):
+    """What sessions, jobs and hosts need of a journal; called from several threads."""
+
+    def write(self, event: BaseEvent) -> object:
+        """Record an event, stamped with the time and part that it belongs to."""
+
+    def artifact(self, name: str) -> tuple[str, BinaryIO]:
+        """A fresh file for bulk data, and its path relative to the run's folder."""
+
+
+class NullRecorder:
+    """Records nothing: for tests and for looking around on hosts."""
+
+    def write(self, event: BaseEvent) -> object:
+        """Forget it."""
+        return event
+
+    def artifact(self, name: str) -> tuple[str, BinaryIO]:
+        """A file in memory."""
+        return "", io.BytesIO()

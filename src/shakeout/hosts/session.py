@@ -1,0 +1,409 @@
+"""A session: one controller's hold on one host, over one connection."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+import shakeout
+from shakeout.errors import (
+    AgentUnreachable, DeviceError, HostLost, JobError, LabLacks, LeaseHeld, ProtocolError, ShakeoutError, TransferError,
+    UnknownName, UsageError, VersionMismatch,
+)  # fmt: skip
+from shakeout.hosts.capture import ARTIFACT_LIMIT, Capture
+from shakeout.hosts.job import Job
+from shakeout.hosts.recorder import NullRecorder, Recorder
+from shakeout.hosts.waiter import Waiter
+from shakeout.journal.events import ClockMeasured, HostLost as HostLostEvent, JobFinished, JobStarted
+from shakeout.wire.connection import Connection
+from shakeout.wire.messages import (
+    PROTOCOLS, Answer, Ended, EndSession, FileData, Hello, JobDone, Listing, Output, Refusal, Refused, SourceText,
+    StartJob, Sync, SyncReply, Welcome, controller_decoder,
+)  # fmt: skip
+from shakeout.wire.messages import JobStarted as JobStartedMessage
+from shakeout.wire.reactor import Reactor
+from shakeout.wire.transports import Transport, UnixTransport
+
+if TYPE_CHECKING:
+    from shakeout.modules.source import Source
+
+#: Seconds that an agent has to answer Hello.
+OPEN_TIMEOUT = 10.0
+#: Seconds between two looks at a host's clock.
+SYNC_EVERY = 5.0
+#: Seconds that putting a host back may take.
+END_TIMEOUT = 120.0
+
+
+class Request:
+    """Something asked of the agent, until it is answered."""
+
+    __slots__ = ("answer", "on_data", "on_listing")
+
+    def __init__(self) -> None:
+        self.answer: Waiter[Answer] = Waiter()
+        self.on_listing: Callable[[Listing], None] | None = None
+        self.on_data: Callable[[bytes], None] | None = None
+
+
+class Session:
+    """Opened with `connect` (for several hosts at once: `begin` all, then `welcome` each).
+
+    Attributes:
+        name: what the recipe calls the host.
+        props: the host's properties, as its agent said them.
+        lost: why the connection ended in mid-session; None while it stands, or after an orderly end.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        transport: Transport,
+        reactor: Reactor,
+        recorder: Recorder | None = None,
+        *,
+        run: str = "",
+        artifact_limit: int = ARTIFACT_LIMIT,
+    ) -> None:
+        self.name = name
+        self.recorder = recorder or NullRecorder()
+        self.run = run
+        self.props: dict[str, Any] = {}
+        self.lease = ""
+        self.lost: str | None = None
+        self.offset_ns = 0
+        self._artifact_limit = artifact_limit
+        self._reactor = reactor
+        self._jobs: dict[int, Job] = {}
+        self._running = 0
+        self._requests: dict[int, Request] = {}
+        self._numbers = itertools.count(1)
+        self._request_numbers = itertools.count(1)
+        self._sent: set[str] = set()
+        self._opened: Waiter[Welcome] = Waiter()
+        self._ended: Waiter[Ended] = Waiter()
+        self._closing = False
+        self._closed = False
+        self._connection = Connection(transport, reactor, controller_decoder(), self._message, self._lost)
+
+    # -- opening and closing --------------------------------------------------------------------------
+
+    def begin(self, role: str = "control") -> None:
+        """Say Hello; `welcome` waits for the answer."""
+        controller = f"{socket.gethostname()}:{os.getpid()} run {self.run}"
+        self._hello_ns = time.monotonic_ns()
+        hello = Hello(PROTOCOLS, controller, self.run, role, shakeout.__version__)  # type: ignore[arg-type]
+        self._connection.send(hello)
+
+    def welcome(self, timeout: float = OPEN_TIMEOUT) -> None:
+        """Wait until the session is open.
+
+        Raises:
+            AgentUnreachable: no answer within *timeout* seconds.
+            LeaseHeld: another controller has the host.
+            VersionMismatch: the agent is of another release.
+        """
+        if not self._opened.wait(timeout):
+            self.abandon()
+            raise AgentUnreachable(f"its agent did not answer within {timeout:g} s", self.name)
+        welcome = self._opened.get()
+        self.props, self.lease, self.boot_id = dict(welcome.props), welcome.lease, welcome.boot_id
+        self._reactor.call_soon_threadsafe(self._plan_sync)
+
+    def end(self, *, keep: bool = False, timeout: float = END_TIMEOUT) -> Ended:
+        """End the session in order: jobs ended, everything undone (unless *keep*), host released.
+
+        Raises:
+            HostLost: the connection broke; the agent undoes on its own, but nobody can say how that went.
+        """
+        self.begin_end(keep=keep)
+        return self.finish_end(timeout)
+
+    def begin_end(self, *, keep: bool = False) -> None:
+        """Ask for the end; `finish_end` waits for it."""
+        self._closing = True
+        self._connection.send(EndSession(keep))
+
+    def finish_end(self, timeout: float = END_TIMEOUT) -> Ended:
+        """Wait for the end that was asked for."""
+        if not self._ended.wait(timeout):
+            self.abandon()
+            raise HostLost(f"putting it back took longer than {timeout:g} s", self.name)
+        try:
+            return self._ended.get()
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close the connection; the agent then ends the session by itself."""
+        self._closing = True
+        self._reactor.call_soon_threadsafe(self._connection.close)
+
+    def close_quietly(self) -> None:
+        """Close in the loop's thread, when the loop is about to end."""
+        self._closing = True
+        self._connection.close()
+
+    # -- jobs -----------------------------------------------------------------------------------------
+
+    def start(self, job: Job, order: StartJob, event: JobStarted) -> None:
+        """Start *job*, numbered by `next_job`."""
+        if self.lost is not None:
+            raise HostLost(self.lost, self.name)
+        self._jobs[job.id] = job
+        self.recorder.write(event)
+        self._connection.send(order)
+        if self._closed:
+            job.lost(self.lost or "")
+
+    def next_job(self) -> int:
+        """The number of the next job on this host."""
+        return next(self._numbers)
+
+    def capture(self, job: Job, name: str) -> Capture:
+        """Where one stream of a job goes."""
+        return Capture(lambda: self.recorder.artifact(f"{self.name}-job{job.id}-{name}.txt"), self._artifact_limit)
+
+    def whole_output(self, capture: Capture) -> bytes:
+        """All of a stream, from its artifact if that is where it is.
+
+        Raises:
+            ValueError: it is not whole any more.
+        """
+        value = capture.value()
+        if capture.size == len(value):
+            return value
+        path = getattr(self.recorder, "artifact_path", lambda _: None)(capture.artifact)
+        if path is None or capture.truncated_at:
+            raise ValueError(f"only {len(value)} of {capture.size} bytes were kept")
+        return bytes(path.read_bytes())
+
+    def job_finished(self, job: Job) -> None:
+        """Record the end of a job."""
+        out, err = (job.captured(stream) for stream in (1, 2))
+        (out_head, out_tail), (err_head, err_tail) = out.excerpt(), err.excerpt()
+        self.recorder.write(
+            JobFinished(
+                host=self.name,
+                host_ns=job.finished_ns,
+                job=job.id,
+                passed=job.passed,
+                exit_status=job.exit_status,
+                signal=job.signal or 0,
+                reason=job.reason,
+                started_host_ns=job.started_ns,
+                finished_host_ns=job.finished_ns,
+                duration_s=job.duration,
+                result=job.result,
+                stdout_head=out_head,
+                stdout_tail=out_tail,
+                stderr_head=err_head,
+                stderr_tail=err_tail,
+                stdout_bytes=out.size,
+                stderr_bytes=err.size,
+                stdout_artifact=out.artifact,
+                stderr_artifact=err.artifact,
+                truncated_at=out.truncated_at or err.truncated_at,
+                error=job.error_text(),
+            )
+        )
+
+    def send(self, message: msgspec.Struct, fds: tuple[int, ...] = ()) -> None:
+        """Send a message that needs no answer."""
+        self._connection.send(message, fds)
+
+    def ship(self, sources: tuple[Source, ...]) -> None:
+        """Send the sources that this host does not have yet."""
+        for source in sources:
+            if source.sha256 not in self._sent:
+                self._sent.add(source.sha256)
+                self._connection.send(SourceText(source.sha256, source.filename, source.text))
+
+    # -- requests -------------------------------------------------------------------------------------
+
+    @property
+    def passes_fds(self) -> bool:
+        """Whether files can be handed over as descriptors."""
+        return self._connection.passes_fds
+
+    def open_request(self) -> tuple[int, Request]:
+        """A number for a request, and where its answer will be."""
+        if self.lost is not None:
+            raise HostLost(self.lost, self.name)
+        number = next(self._request_numbers)
+        request = self._requests[number] = Request()
+        if self._closed:
+            self._fail(request)
+        return number, request
+
+    def close_request(self, number: int) -> None:
+        """Nobody waits for the answer any more."""
+        self._requests.pop(number, None)
+
+    def ask(self, message: Callable[[int], msgspec.Struct], timeout: float | None = None) -> bytes:
+        """Send *message(number)* and wait for its answer: packed data.
+
+        Raises:
+            ShakeoutError: as the agent's refusal says, or HostLost.
+        """
+        number, request = self.open_request()
+        try:
+            self._connection.send(message(number))
+            if not request.answer.wait(timeout):
+                raise HostLost(f"it did not answer within {timeout:g} s", self.name)
+            return request.answer.get().payload
+        finally:
+            self.close_request(number)
+
+    def wait_drained(self, timeout: float = 60.0) -> None:
+        """Wait until the other side has taken what was sent."""
+        if not self._connection.backlog:
+            return
+        drained: Waiter[bool] = Waiter()
+        self._connection.when_drained(lambda: drained.set(True))
+        while not drained.wait(0.5):
+            timeout -= 0.5
+            if self.lost is not None or self._closed or timeout <= 0:
+                raise HostLost(self.lost or "it takes no more data", self.name)
+
+    # -- what comes (in the loop's thread) ------------------------------------------------------------
+
+    def _message(self, message: Any) -> None:
+        kind = type(message)
+        if kind is Output:
+            self._job(message.id).took(message.stream, message.data)
+        elif kind is JobDone:
+            job = self._job(message.id)
+            if not job.finished:
+                job.ended(message)
+        elif kind is JobStartedMessage:
+            self._job(message.id).pid = message.pid
+        elif kind is Answer:
+            request = self._requests.get(message.id)
+            if request is not None:
+                request.answer.set(message)
+        elif kind is Refusal:
+            request = self._requests.get(message.id)
+            if request is not None:
+                request.answer.fail(refusal_error(message, self.name))
+        else:
+            self._rare(message)
+
+    def _rare(self, message: Any) -> None:
+        if isinstance(message, SyncReply):
+            self._measure(message.t_ns, message.host_ns)
+        elif isinstance(message, Listing):
+            request = self._requests.get(message.id)
+            if request is not None and request.on_listing is not None:
+                request.on_listing(message)
+        elif isinstance(message, FileData):
+            request = self._requests.get(message.id)
+            if request is not None and request.on_data is not None:
+                request.on_data(message.data)
+        elif isinstance(message, Welcome):
+            self._measure(self._hello_ns, message.host_ns)
+            self._opened.set(message)
+        elif isinstance(message, Refused):
+            self._closing = True
+            self._opened.fail(_refused(message, self.name))
+        elif isinstance(message, Ended):
+            self._ended.set(message)
+
+    def take_fd(self) -> int:
+        """The descriptor that came with the message being handled."""
+        return self._connection.take_fd()
+
+    def _job(self, number: int) -> Job:
+        job = self._jobs.get(number)
+        if job is None:
+            raise ProtocolError(f"it spoke of a job {number} that was never started")
+        return job
+
+    def _plan_sync(self) -> None:
+        if not self._closed:
+            self._reactor.call_later(SYNC_EVERY, self._sync)
+
+    def _sync(self) -> None:
+        if not self._closed and not self._closing:
+            self._connection.send(Sync(0, time.monotonic_ns()))
+            self._plan_sync()
+
+    def _measure(self, asked_ns: int, host_ns: int) -> None:
+        """Note the host's clock; the true moment lies somewhere between question and answer."""
+        now = time.monotonic_ns()
+        middle = (asked_ns + now) // 2
+        self.offset_ns = host_ns - middle
+        began = getattr(self.recorder, "began_ns", 0)
+        self.recorder.write(
+            ClockMeasured(
+                host=self.name, host_ns=host_ns, offset_ns=self.offset_ns + began, error_ns=(now - asked_ns) // 2
+            )
+        )
+
+    def _lost(self, reason: str) -> None:
+        self._closed = True
+        if not self._closing:
+            self.lost = reason or "its agent ended the connection"
+            self.recorder.write(HostLostEvent(host=self.name, reason=self.lost))
+        self._opened.fail(AgentUnreachable(reason or "its agent ended the connection", self.name))
+        self._ended.fail(HostLost(reason or "its agent ended the connection", self.name))
+        for job in list(self._jobs.values()):
+            job.lost(reason)
+            for stream in (1, 2):
+                job.captured(stream).end()
+        for request in list(self._requests.values()):
+            self._fail(request)
+
+    def _fail(self, request: Request) -> None:
+        request.answer.fail(HostLost(self.lost or "its connection ended", self.name))
+
+
+def connect_unix(path: str) -> UnixTransport:
+    """Connect to an agent's unix socket.
+
+    Raises:
+        AgentUnreachable: nobody listens there.
+    """
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connected.connect(path)
+    except OSError as error:
+        connected.close()
+        raise AgentUnreachable(f"{path}: {error.strerror}") from error
+    return UnixTransport(connected)
+
+
+def refusal_error(refusal: Refusal, host: str) -> ShakeoutError:
+    """The exception that an agent's refusal stands for."""
+    text = f"{host}: {refusal.text}"
+    if refusal.traceback:
+        text += f"\n{refusal.traceback}"
+    if refusal.code == "device":
+        return DeviceError(text, refusal.errno)
+    if refusal.code == "lacks":
+        return LabLacks(text)
+    if refusal.code == "transfer":
+        return TransferError(text)
+    if refusal.code == "missing":
+        error = UnknownName("device", "")
+        error.args = (text,)
+        return error
+    if refusal.code == "usage":
+        return UsageError(text)
+    return JobError(text)
+
+
+def _refused(message: Refused, host: str) -> ShakeoutError:
+    if message.code == "lease":
+        return LeaseHeld(message.text, host, message.holder)
+    if message.code in ("version", "release"):
+        return VersionMismatch(message.text, host)
+    return AgentUnreachable(message.text, host)
+
+

@@ -1,0 +1,145 @@
+"""Process 1 of a namespace host: from a fork of the spawner to a running agent."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pwd
+import signal
+import socket
+from pathlib import Path
+from typing import NoReturn
+
+from shakeout.agent.properties import Value
+from shakeout.agent.server import Agent
+from shakeout.agent.zygote import start_zygote
+from shakeout.devices.netlink import Change, Netlink, Peer
+from shakeout.labs import rootfs
+from shakeout.labs.orders import MakeHost
+from shakeout.processes.namespaces import NEWIPC, NEWNET, NEWNS, NEWPID, NEWUTS, set_process_name, sethostname, unshare
+from shakeout.wire.reactor import Reactor
+
+#: All namespaces of a host.
+KINDS = NEWNS | NEWUTS | NEWIPC | NEWNET | NEWPID
+
+
+class HostPlan:
+    """What process 1 needs to know.
+
+    Attributes:
+        bridges: index, in the laboratory's own network namespace, of each network's bridge.
+        number: of the host in its laboratory; names its ends on the bridges.
+    """
+
+    def __init__(
+        self,
+        order: MakeHost,
+        number: int,
+        bridges: dict[str, int],
+        scratch: str,
+        properties: dict[str, Value],
+        *,
+        privileged: bool,
+    ) -> None:
+        self.order = order
+        self.number = number
+        self.bridges = bridges
+        self.scratch = scratch
+        self.properties = properties
+        self.privileged = privileged
+
+
+def launch(plan: HostPlan, listener: socket.socket, report: int) -> NoReturn:
+    """Become a host, from a fresh fork of the spawner: never returns.
+
+    Writes to *report* the new host's pid and a line end, then "ready", or what went wrong.
+    """
+    status = 1
+    try:
+        mounts = rootfs.mount_points()
+        switch = Netlink()  # stays in the laboratory's namespace: that is where the other ends of the links are
+        unshare(KINDS)
+        pid = os.fork()
+        if pid:
+            os.write(report, f"{pid}\n".encode())
+            os._exit(0)
+        _run(plan, listener, report, switch, mounts)
+    except BaseException as error:  # noqa: BLE001 - the edge of a process: whatever it is, say it
+        os.write(report, f"{error}".encode(errors="replace"))
+    finally:
+        os._exit(status)
+
+
+def _run(
+    plan: HostPlan, listener: socket.socket, report: int, switch: Netlink, mounts: list[tuple[str, str]]
+) -> NoReturn:
+    set_process_name("shakeout-agent")
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    rootfs.build(plan.scratch, mounts, userxattr=not plan.privileged)
+    sethostname(plan.order.name)
+    _network(plan, switch)
+    switch.close()
+    state = Path("/run/shakeout")
+    state.mkdir(mode=0o700)
+    environment = host_environment(plan.order.name)
+    os.chdir(environment["HOME"] if os.path.isdir(environment["HOME"]) else "/")  # noqa: PTH112
+    _, zygote = start_zygote()
+    reactor = Reactor()
+    properties = {**plan.properties, "hostname": plan.order.name}
+    agent = Agent(reactor, zygote, state, properties, environment)
+    agent.listen(listener)
+    os.write(report, b"ready")
+    os.close(report)
+    gc.collect()
+    gc.freeze()
+    reactor.run()
+    os._exit(0)
+
+
+def _network(plan: HostPlan, switch: Netlink) -> None:
+    # Addresses are usable at once: nobody else can have them in here.
+    for scope in ("all", "default"):
+        path = Path(f"/proc/sys/net/ipv6/conf/{scope}/accept_dad")
+        if path.exists():
+            path.write_text("0")
+    with Netlink() as own:
+        own.link_set(own.link("lo").index, Change(up=True))
+        for number, port in enumerate(plan.order.ports):
+            switch.link_add(
+                "veth",
+                f"h{plan.number}p{number}",
+                master=plan.bridges[port.network],
+                up=True,
+                peer=Peer(name=port.name, hwaddr=port.hwaddr, netns_pid=1),
+            )
+            own.link_set(own.link(port.name).index, Change(up=True))
+
+
+def host_environment(name: str) -> dict[str, str]:
+    """The variables that jobs start with: those of a fresh login, and none of the user's own."""
+    try:
+        entry = pwd.getpwuid(os.geteuid())
+        user, home, shell = entry.pw_name, entry.pw_dir, entry.pw_shell
+    except KeyError:
+        user, home, shell = str(os.geteuid()), "/", "/bin/sh"
+    standard = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    path = os.environ.get("PATH", "")
+    directories = [*(part for part in path.split(":") if part), *standard.split(":")]
+    environment = {
+        "PATH": ":".join(dict.fromkeys(directories)),
+        "HOME": home,
+        "USER": user,
+        "LOGNAME": user,
+        "SHELL": shell or "/bin/sh",
+        "SHAKEOUT_HOST": name,
+    }
+    for variable in ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "TERM"):
+        if variable in os.environ:
+            environment[variable] = os.environ[variable]
+    return environment
+
+
+def warm_up() -> None:
+    """Load everything that a host's processes will need, so that forks share it."""
+    import shakeout.agent.device_process
+    import shakeout.modules.runner  # noqa: F401

@@ -1,0 +1,320 @@
+"""The spawner: a process of its own that makes the hosts of one namespace laboratory, and takes all down with itself.
+
+It is a fresh interpreter, never a fork of the user's threaded process. Its first half waits outside; its second half
+is process 1 of a PID namespace in which all hosts live, in a network namespace that is the laboratory's switch room.
+So whatever ends it (its controller's end, which closes the connection; a signal; its own mistake) removes everything.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+from typing import Any, NoReturn
+
+import msgspec
+
+from shakeout.labs.folders import LabFolder
+from shakeout.labs.orders import (
+    HostFailed, HostReady, KeepLab, LabFailed, LabReady, MakeHost, Orders, RemoveLab,
+)  # fmt: skip
+from shakeout.processes.namespaces import (
+    MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_REC, NEWIPC, NEWNET, NEWNS, NEWPID, NEWUSER, NEWUTS, mount,
+    set_process_name, unshare,
+)  # fmt: skip
+from shakeout.wire.framing import FrameReader, frame
+
+_KINDS = NEWNS | NEWNET | NEWPID | NEWUTS | NEWIPC
+
+
+def main() -> NoReturn:
+    """Make a laboratory for the controller at the other end of the descriptor that the first argument numbers."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        folder = LabFolder.create()
+        privileged = _enter_namespaces()
+    except Exception as error:  # noqa: BLE001 - the edge of a process
+        control.sendall(frame(msgspec.msgpack.encode(LabFailed(explain(error)))))
+        os._exit(2)
+    child = os.fork()
+    if child == 0:
+        try:
+            Spawner(control, folder, privileged=privileged).run()
+        finally:
+            os._exit(1)
+    control.close()
+    set_process_name("shakeout-lab")
+    _, status = os.waitpid(child, 0)
+    folder.remove()
+    os._exit(os.waitstatus_to_exitcode(status) & 0x7F)
+
+
+def _enter_namespaces() -> bool:
+    """Enter the laboratory's namespaces; whether that went without a user namespace."""
+    try:
+        unshare(_KINDS)
+        return True
+    except PermissionError:
+        uid, gid = os.geteuid(), os.getegid()
+        unshare(NEWUSER | _KINDS)
+        for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+            with open(f"/proc/self/{name}", "w", encoding="ascii") as file:  # noqa: PTH123
+                file.write(text)
+        return False
+
+
+def explain(error: BaseException) -> str:
+    """Why there can be no laboratory, and what to do about it."""
+    if not isinstance(error, PermissionError | OSError):
+        return str(error)
+    reason = "this user may not make namespaces here"
+    for path, bad, remedy in (
+        (
+            "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+            "1",
+            "AppArmor forbids user namespaces to unprivileged programs (Ubuntu's default): run as root, or "
+            "`sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`",
+        ),
+        (
+            "/proc/sys/kernel/unprivileged_userns_clone",
+            "0",
+            "the kernel forbids user namespaces to users: run as root, or "
+            "`sudo sysctl kernel.unprivileged_userns_clone=1`",
+        ),
+        (
+            "/proc/sys/user/max_user_namespaces",
+            "0",
+            "no user namespaces are allowed here: run as root, or `sudo sysctl user.max_user_namespaces=10000`",
+        ),
+    ):
+        try:
+            with open(path, encoding="ascii") as file:  # noqa: PTH123
+                if file.read().strip() == bad:
+                    return f"{reason} ({error}); {remedy}"
+        except OSError:
+            continue
+    return f"{reason} ({error}); run as root (sudo), or in a container with CAP_SYS_ADMIN"
+
+
+class _Pending:
+    """A host that is being made."""
+
+    def __init__(self, name: str, path: str) -> None:
+        self.name = name
+        self.path = path
+        self.said = b""
+
+
+class Spawner:
+    """Process 1 of the laboratory: carries out its controller's orders."""
+
+    def __init__(self, control: socket.socket, folder: LabFolder, *, privileged: bool) -> None:
+        self._control = control
+        self._folder = folder
+        self._privileged = privileged
+        self._reader = FrameReader()
+        self._decoder = msgspec.msgpack.Decoder(Orders)
+        self._poll = select.poll()
+        self._pending: dict[int, _Pending] = {}
+        self._bridges: dict[str, int] = {}
+        self._hosts: dict[int, str] = {}
+        self._made = 0
+        self._keep = False
+        self._visitors: dict[int, socket.socket] = {}
+
+    def run(self) -> NoReturn:
+        """Serve until the controller is gone or says so."""
+        set_process_name("shakeout-spawn")
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        try:
+            self._prepare()
+        except Exception as error:  # noqa: BLE001 - the edge of a process
+            self._report(LabFailed(explain(error)))
+            os._exit(2)
+        self._listen_for_visitors()
+        children, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, _nothing)
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        self._poll.register(self._control, select.POLLIN)
+        self._poll.register(children, select.POLLIN)
+        while True:
+            for fd, _ in self._poll.poll():
+                if fd == children:
+                    os.read(children, 4096)
+                    self._reap()
+                elif fd == self._control.fileno():
+                    self._receive()
+                elif fd == self._door.fileno():
+                    self._admit()
+                elif fd in self._visitors:
+                    self._visit(fd)
+                else:
+                    self._progress(fd)
+
+    def _prepare(self) -> None:
+        mount("", "/", flags=MS_REC | MS_PRIVATE)
+        # /proc of this PID namespace, before anything looks itself up there.
+        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        from shakeout.agent.properties import collect
+        from shakeout.devices.netlink import Netlink
+        from shakeout.labs import hostinit
+
+        hostinit.warm_up()
+        self._switch = Netlink()
+        (self._folder.path / "mnt").mkdir(mode=0o700)
+        self._properties = collect(lab="netns")
+        gc.collect()
+        gc.freeze()
+        self._report(LabReady(str(self._folder.path), self._properties, self._privileged))
+
+    # -- orders -----------------------------------------------------------------------------------
+
+    def _receive(self) -> None:
+        try:
+            data = self._control.recv(1 << 16)
+        except OSError:
+            data = b""
+        if not data:
+            if not self._keep:
+                os._exit(0)
+            self._poll.unregister(self._control)
+            self._control.close()
+            self._control = socket.socket()  # nobody to report to
+            return
+        for payload in self._reader.feed(data):
+            order = self._decoder.decode(payload)
+            if isinstance(order, MakeHost):
+                self._make(order)
+            elif isinstance(order, KeepLab):
+                self._keep = True
+            elif isinstance(order, RemoveLab):
+                os._exit(0)
+
+    def _make(self, order: MakeHost) -> None:
+        from shakeout.labs import hostinit
+
+        try:
+            path = self._folder.socket_path(order.name)
+            for port in order.ports:
+                self._ensure_network(port.network)
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            listener.bind(path)
+            listener.listen(64)
+        except Exception as error:  # noqa: BLE001 - becomes the host's failure, whatever it is
+            self._report(HostFailed(order.name, str(error)))
+            return
+        self._made += 1
+        plan = hostinit.HostPlan(
+            order, self._made, self._bridges, str(self._folder.path / "mnt"), self._properties, privileged=self._privileged
+        )
+        read, write = os.pipe2(os.O_CLOEXEC)
+        if os.fork() == 0:
+            self._forget_all()
+            os.close(read)
+            hostinit.launch(plan, listener, write)
+        os.close(write)
+        listener.close()
+        self._pending[read] = _Pending(order.name, path)
+        self._poll.register(read, select.POLLIN)
+
+    def _forget_all(self) -> None:
+        """In a fresh fork: close what belongs to the spawner alone."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._control.close()
+        self._door.close()
+        for visitor in self._visitors.values():
+            visitor.close()
+        for fd in self._pending:
+            os.close(fd)
+
+    def _ensure_network(self, name: str) -> None:
+        from shakeout.devices.netlink import Change
+
+        if name in self._bridges:
+            return
+        index = self._switch.link_add("bridge", f"n{len(self._bridges)}", options={"forward_delay": 0, "mcast_snooping": 0})
+        self._switch.link_set(index, Change(up=True))
+        self._bridges[name] = index
+
+    # -- what hosts say ---------------------------------------------------------------------------
+
+    def _progress(self, fd: int) -> None:
+        pending = self._pending.get(fd)
+        if pending is None:
+            return
+        data = os.read(fd, 4096)
+        pending.said += data
+        first, separator, rest = pending.said.partition(b"\n")
+        ready = bool(separator) and rest == b"ready"
+        if not ready and data:
+            return  # more to come
+        self._poll.unregister(fd)
+        os.close(fd)
+        del self._pending[fd]
+        if ready:
+            pid = int(first)
+            self._hosts[pid] = pending.name
+            self._report(HostReady(pending.name, pending.path, pid))
+            return
+        text = (rest or first).decode(errors="replace")
+        self._report(HostFailed(pending.name, text or "it ended before it was ready"))
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._hosts.pop(pid, None)
+
+    def _report(self, report: msgspec.Struct) -> None:
+        try:
+            self._control.sendall(frame(msgspec.msgpack.encode(report)))
+        except OSError:
+            if not self._keep:
+                os._exit(0)
+
+    # -- others who want a kept laboratory removed ------------------------------------------------
+
+    def _listen_for_visitors(self) -> None:
+        self._door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._door.bind(str(self._folder.path / "lab.sock"))
+        self._door.listen(8)
+        self._poll.register(self._door, select.POLLIN)
+
+    def _admit(self) -> None:
+        visitor, _ = self._door.accept()
+        self._visitors[visitor.fileno()] = visitor
+        self._poll.register(visitor, select.POLLIN)
+
+    def _visit(self, fd: int) -> None:
+        visitor = self._visitors[fd]
+        data = visitor.recv(1 << 12)
+        if data:
+            for payload in FrameReader().feed(data):
+                if isinstance(self._decoder.decode(payload), RemoveLab):
+                    os._exit(0)
+        self._poll.unregister(fd)
+        del self._visitors[fd]
+        visitor.close()
+
+
+def _nothing(*_: Any) -> None:
+    """A handler that only makes the wake-up descriptor ready."""
+
+
+if __name__ == "__main__":
+    main()

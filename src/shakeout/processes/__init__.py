@@ -1,0 +1,1 @@
+"""Processes: spawning them, finding what they left behind, ending whole trees of them, entering namespaces."""

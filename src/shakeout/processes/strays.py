@@ -1,0 +1,63 @@
+"""Processes that left their job's process group, found by a mark in their environment.
+
+A daemon that calls setsid() escapes a group's signals, but not the environment it was started with.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+#: The variable that every job carries: "<lease>:<job id>".
+MARK = "SHAKEOUT_JOB"
+
+
+def marked(prefix: str) -> Iterator[int]:
+    """Process ids whose mark begins with *prefix* (this process excepted)."""
+    needle = f"{MARK}={prefix}".encode()
+    own = os.getpid()
+    for name in os.listdir("/proc"):  # noqa: PTH208 - names only, and quick
+        if not name.isdigit() or int(name) == own:
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:  # noqa: PTH123
+                environment = file.read()
+        except OSError:
+            continue  # gone, or not ours to look at
+        if environment.startswith(needle) or b"\0" + needle in environment:
+            yield int(name)
+
+
+def command_line(pid: int) -> str:
+    """What *pid* runs, for people; "" when it is gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123
+            raw = file.read(4096)
+    except OSError:
+        return ""
+    return raw.rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+
+
+def kill_marked(prefix: str) -> list[str]:
+    """SIGKILL everything marked with *prefix*, until nothing new appears; the command lines of what was found."""
+    ended: dict[int, str] = {}
+    for _ in range(64):  # a fork bomb loses: each round kills all that exist, new ones have killed parents
+        found = [pid for pid in marked(prefix) if not _zombie(pid)]
+        if not found:
+            break
+        for pid in found:
+            ended.setdefault(pid, command_line(pid))
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+    return list(ended.values())
+
+
+def _zombie(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
+            return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except OSError:
+        return True
