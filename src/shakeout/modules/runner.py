@@ -8,7 +8,6 @@ from __future__ import annotations
 
 # The module beneath signal, which makes an enum of every number: that costs 0.1 ms after a fork.
 import _signal  # type: ignore[import-not-found]
-import hashlib
 import os
 import signal
 import sys
@@ -35,24 +34,28 @@ _HANDLERS: Final = (
 _REHEARSALS: Final = 20
 
 #: The standard streams, once they are as a test module shall find them.
-_ready_streams: tuple[object, ...] = ()
+_ready_streams: Final[list[object]] = [None, None, None]
 
 _OWN_FILES: Final = frozenset({__file__, shipped.__file__})
 
 
-def run_module(order: ModuleOrder, codes: shipped.CodeCache, result_fd: int) -> int:
+def run_module(order: ModuleOrder | bytes, codes: shipped.CodeCache, result_fd: int) -> int:
     """Run *order* and write one packed outcome to *result_fd*.
 
     Whatever the test module raises or returns, this returns, and an outcome has been written: unless
     the process is killed, or the module ends it by force. Threads that the module left running end
     with the process.
 
+    Args:
+        order: the order itself, or as it came over the wire.
+
     Returns:
         the exit status for this process: 0 if the module passed, 1 if not.
     """
-    _reset_process()
+    _reset_signals()
+    _reset_streams()
     pid = os.getpid()
-    outcome = _outcome(order, codes)
+    outcome = _outcome(decode_order(order) if isinstance(order, bytes) else order, codes)
     _flush()
     if os.getpid() != pid:
         # The module forked and both sides came back here; only one of them may speak.
@@ -62,33 +65,21 @@ def run_module(order: ModuleOrder, codes: shipped.CodeCache, result_fd: int) -> 
 
 
 def warm_up() -> None:
-    """Do in the zygote, once, what no child shall have to do again.
+    """Do once, before the fork, what no child shall have to do again.
 
-    After a fork, every page that is written to is copied, at some 3 µs each: what costs nothing in a
-    loop costs most of a job here. So streams are set up, and what nearly every module imports is
-    imported, before the fork. For a process that runs nothing but children that run test modules.
+    After a fork every page that is written to is copied, at some 3 µs each: what costs nothing in a
+    loop costs most of a job here. So the streams are set up and what nearly every module imports is
+    imported; and a test module that does nothing is run until the interpreter has specialised the
+    code on the way, because it writes to that code as it does so. Signals are left alone.
     """
+    import hashlib
     import ipaddress  # noqa: F401
-    import pathlib  # noqa: F401
-    import select  # noqa: F401
     import subprocess  # noqa: F401
 
-    from shakeout import modules, params
+    from shakeout import modules
 
     for name in (*modules.BUILTIN, "BaseTestModule"):
         getattr(modules, name)
-    for name in params.__all__:
-        getattr(params, name)
-    shipped.mark_agent()
-    _reset_process()
-    _rehearse()
-
-
-def _rehearse() -> None:
-    """Run a test module that does nothing, until the interpreter has specialised all code on the way.
-
-    It writes to that code as it does so; a third of what a child costs is saved if it is done before.
-    """
     text = b"from shakeout.modules import BaseTestModule\n\n\nclass Nothing(BaseTestModule):\n"
     text += b"    def run(self):\n        pass\n"
     codes, name = shipped.CodeCache(), "shakeout_rehearsal"
@@ -96,24 +87,24 @@ def _rehearse() -> None:
     codes.add(ref.sha256, ref.filename, text)
     data = encode_order(ModuleOrder("", name, "Nothing", (ref,), (), pack([{}, {}])))
     for _ in range(_REHEARSALS):
-        finders = sys.meta_path[:]
-        _reset_process()
-        _outcome(decode_order(data), codes)
-        _flush()
-        sys.meta_path[:] = finders
-        del sys.modules[name]
+        with shipped.for_once():
+            _reset_streams()
+            _outcome(decode_order(data), codes)
+            _flush()
 
 
-def _reset_process() -> None:
-    """What a program of its own would start with; next to nothing if that is so already."""
+def _reset_signals() -> None:
     for number, handler in _HANDLERS:
         if _signal.getsignal(number) != handler:
             _signal.signal(number, handler)
-    global _ready_streams
-    if _ready_streams == (sys.stdin, sys.stdout, sys.stderr):
-        return
+
+
+def _reset_streams() -> None:
+    """Standard streams as a program of its own would have them; next to nothing if they are that already."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         stream: Any = getattr(sys, name)
+        if stream is _ready_streams[number]:
+            continue
         if stream is None or stream.closed or stream.fileno() != number:
             mode = "w" if number else "r"
             stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
@@ -121,7 +112,7 @@ def _reset_process() -> None:
         # Lines are seen when they are written; no text is lost for being no UTF-8.
         errors = "backslashreplace" if number else "surrogateescape"
         stream.reconfigure(encoding="utf-8", errors=errors, line_buffering=bool(number))
-    _ready_streams = (sys.stdin, sys.stdout, sys.stderr)
+        _ready_streams[number] = stream
 
 
 def _outcome(order: ModuleOrder, codes: shipped.CodeCache) -> tuple[bool, bytes]:

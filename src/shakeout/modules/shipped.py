@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import linecache
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import Any, Final
@@ -37,15 +38,15 @@ class CodeCache:
         self._codes: dict[tuple[str, str], CodeType | Exception] = {}
 
     def add(self, sha256: str, filename: str, text: bytes) -> None:
-        """Keep *text* and compile it. A text that does not compile is an error when it is imported.
+        """Keep *text* and compile it.
 
-        Raises:
-            ProtocolError: the text has another hash.
+        A text that has another hash, or does not compile, is an error when it is imported, not now.
         """
         import hashlib
 
         if hashlib.sha256(text).hexdigest() != sha256:
-            raise ProtocolError(f"the source {filename} does not have the hash it was sent with")
+            self._codes[sha256, filename] = ProtocolError(f"{filename} did not arrive as it was sent")
+            return
         self._texts[sha256] = text
         self._compile(sha256, filename)
 
@@ -64,12 +65,13 @@ class CodeCache:
 
         Raises:
             JobError: it never came.
+            ProtocolError: it did not come as it was sent.
             SyntaxError: it is no Python of this host's version.
         """
-        if source.sha256 not in self._texts:
-            raise JobError(f"the source of {source.name} ({source.filename}) was not sent to this host")
         self.prepare((source,))
-        code = self._codes[source.sha256, source.filename]
+        code = self._codes.get((source.sha256, source.filename))
+        if code is None:
+            raise JobError(f"the source of {source.name} ({source.filename}) was not sent to this host")
         if isinstance(code, Exception):
             raise code
         return code
@@ -266,10 +268,23 @@ def on_agent() -> bool:
     return "on_agent" in sys.modules["shakeout"].__dict__
 
 
-def mark_agent() -> None:
-    """Say that this process is an agent's: names of the controller are placeholders from now on.
+@contextmanager
+def for_once() -> Iterator[None]:
+    """Take back, at the end, that shipped code was imported here: for rehearsals."""
+    finders, modules = sys.meta_path[:], set(sys.modules)
+    try:
+        yield
+    finally:
+        sys.meta_path[:] = finders
+        sys.modules["shakeout"].__dict__.pop("on_agent", None)
+        for name in set(sys.modules) - modules:
+            del sys.modules[name]
 
-    Only for processes that run shipped code; the agent itself may need those layers.
+
+def mark_agent() -> None:
+    """Say that this process runs shipped code: names of the controller are placeholders from now on.
+
+    Not for the agent itself, which may need those layers.
     """
     if not on_agent():
         sys.modules["shakeout"].__dict__["on_agent"] = True

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from shakeout.errors import CannotTravel, ProtocolError
+from shakeout.errors import CannotTravel, JobError, ProtocolError
+from shakeout.modules.order import SourceRef
 from shakeout.modules.shipped import CodeCache
 from shakeout.modules.source import manifest_of
 
@@ -280,6 +281,10 @@ def test_interactive_classes_are_refused() -> None:
     assert "Case cannot be sent to a host: it is in no file" in done.stderr
 
 
-def test_a_text_with_another_hash_is_refused() -> None:
-    with pytest.raises(ProtocolError, match="does not have the hash"):
-        CodeCache().add("0" * 64, "x.py", b"x = 1")
+def test_a_text_with_another_hash_is_refused_where_it_is_imported() -> None:
+    codes = CodeCache()
+    codes.add("0" * 64, "x.py", b"x = 1")
+    with pytest.raises(ProtocolError, match=r"x.py did not arrive as it was sent"):
+        codes.code(SourceRef("x", "x.py", "0" * 64))
+    with pytest.raises(JobError, match=r"the source of y \(y.py\) was not sent to this host"):
+        codes.code(SourceRef("y", "y.py", "1" * 64))
