@@ -15,7 +15,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import socket
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -171,7 +170,7 @@ def create_run(
                 started=utc_text(wall_ns),
                 version=version,
                 command=tuple(jsonable(list(command))),
-                hostname=socket.gethostname(),
+                hostname=os.uname().nodename,
                 pid=os.getpid(),
             )
             descriptor = _publish(runs, header)

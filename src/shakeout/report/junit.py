@@ -18,7 +18,7 @@ _ATTRIBUTE = 1000
 
 def junit(outcome: RunOutcome) -> bytes:
     """The run as an XML document in UTF-8."""
-    root = ET.Element("testsuites", name=f"shakeout run {outcome.header.run}")
+    root = ET.Element("testsuites", name=_clean(f"shakeout run {outcome.header.run}"))
     started = outcome.header.started.partition(".")[0]  # the schema wants whole seconds without a zone
     for part in outcome.parts:
         suite = ET.SubElement(root, "testsuite", name=_suite_name(part), id=str(part.number - 1))
@@ -78,7 +78,8 @@ def _part_case(suite: ET.Element, part: PartOutcome) -> None:
 
 def _failed_elsewhere(part: PartOutcome) -> bool:
     """Whether another case of the part bears its failure."""
-    return any(row.passed is False for row in (*part.jobs, *part.results))
+    jobs = any(job.passed is False for job in part.jobs)
+    return jobs or any(record.passed is False for record in part.results)
 
 
 def _job_case(suite: ET.Element, part: PartOutcome, job: JobOutcome) -> None:

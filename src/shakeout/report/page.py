@@ -16,7 +16,7 @@ from shakeout.report.text import data_lines, ending, excerpt, harmless, one_line
 from shakeout.report.timeline import Timeline, timeline
 
 #: Most parts, rows (jobs, records, hosts) and characters of output on a page.
-MAX_PARTS, MAX_ROWS, MAX_TEXT = 300, 3000, 3_000_000
+MAX_PARTS, MAX_ROWS, MAX_TEXT = 300, 3000, 1_000_000
 #: Most entries of the list of failures.
 MAX_FAILURES = 200
 #: What one output may take, in lines and characters.
@@ -127,13 +127,13 @@ def page(outcome: RunOutcome) -> Page:
     if missing := len(outcome.parts) - len(choice.parts):
         notes.append(f"{missing} parts are not shown on this page; the JSON report has them.")
     return Page(
-        run=header.run,
-        kind=header.kind,
+        run=one_line(header.run),
+        kind=one_line(header.kind),
         verdict=_word(outcome.verdict),
         detail=_detail(outcome.verdict),
         counts=f"{outcome.passed} passed, {outcome.failed} failed, {outcome.errors} errors",
         duration=seconds(outcome.duration_s),
-        started=header.started,
+        started=one_line(header.started),
         command=one_line(" ".join(header.command), 1000),
         controller=one_line(header.hostname),
         version=one_line(header.version),
