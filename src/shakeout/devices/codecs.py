@@ -57,7 +57,7 @@ def _info_data(message: Any, kind: str, attributes: list[list[Any]]) -> bytes:
     silent, log.disabled = log.disabled, True  # it would log a whole stack for a bad value
     try:
         encoded.encode()
-    except Exception as error:  # noqa: BLE001 - a codec raises whatever a bad value leads to
+    except Exception as error:
         raise DeviceError(f"options of a {kind}: {error} in {dict(attributes)}") from error
     finally:
         log.disabled = silent
