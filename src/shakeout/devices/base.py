@@ -8,20 +8,19 @@ holds the session's devices; there it is plain Python that talks to the kernel.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from socket import AF_INET, AF_INET6
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from shakeout.devices import inverse
-from shakeout.devices.attributes import mac_bytes
-from shakeout.devices.dispatch import DeviceRemote, ForwardedValue, forward, public_attributes
-from shakeout.devices.netlink import GONE, Change, Netlink, address_row
-from shakeout.devices.tablemessages import is_kernels_address
-from shakeout.errors import DeviceError, LabLacks, UnknownName, did_you_mean
-from shakeout.wire.network import Address, Link
-from shakeout.wire.undo import AddressDelete, LinkRestore, UndoEntry
+from shakeout.devices import addressing, inverse
+from shakeout.devices.dispatch import DeviceRemote, ForwardedValue, forward, read_attributes
+from shakeout.devices.naming import check_hwaddr, check_name
+from shakeout.devices.netlink import GONE, Change, Netlink
+from shakeout.errors import DeviceError, UnknownName, did_you_mean
+from shakeout.wire.network import Link
+from shakeout.wire.undo import UndoEntry
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
@@ -102,7 +101,8 @@ class Device:
         check_name(value)
         link = self._link()
         if value != link.name:
-            self._change(link, Change(name=value), f"rename {link.name} to {value}", {"rename": link.name})
+            what = f"rename {link.name} to {value}"
+            self._change(link, Change(name=value), what, partial(inverse.of_name, link, self.netns))
             self._label = value
 
     @property
@@ -115,9 +115,9 @@ class Device:
         link = self._link()
         value = check_hwaddr(value, len(link.hwaddr.split(":")))
         if value != link.hwaddr:
-            before = [] if self._created else inverse.neighbours(self._netlink, link, self.netns)
             what = f"set the hardware address of {link.name} to {value}"
-            self._change(link, Change(hwaddr=value), what, {"hwaddr": link.hwaddr}, before)
+            undo = partial(inverse.of_hwaddr, self._netlink, link, self.netns)
+            self._change(link, Change(hwaddr=value), what, undo)
 
     @property
     def state(self) -> str:
@@ -159,18 +159,14 @@ class Device:
         if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1 << 31:
             raise DeviceError(f"mtu is a number of bytes, not {value!r}")
         link = self._link()
-        if value == link.mtu:
-            return
-        what = f"set the mtu of {link.name} to {value}"
-        self._guard(link, what)
-        if not self._created:
-            self._record(*inverse.of_mtu(self._netlink, link, self.netns, value))
-        self._netlink.link_set(link.index, Change(mtu=value), what)
+        if value != link.mtu:
+            undo = partial(inverse.of_mtu, self._netlink, link, self.netns, value)
+            self._change(link, Change(mtu=value), f"set the mtu of {link.name} to {value}", undo)
 
     @property
     def ips(self) -> list[IPv4Interface | IPv6Interface]:
         """The IP addresses with their prefixes, in the kernel's order."""
-        return [_interface(row) for row in self._netlink.addresses(self._link().index)]
+        return addressing.interfaces(self)
 
     @property
     def master(self) -> Device | None:
@@ -247,20 +243,7 @@ class Device:
         Raises:
             DeviceError: the address is none, or is there already.
         """
-        link = self._link()
-        row = address_row(link.index, str(address), peer=str(peer) if peer is not None else "", nodad=nodad)
-        what = f"add address {address} to {link.name}"
-        self._guard(link, what)
-        present = self._netlink.addresses(link.index, row.family)
-        # looked for here: the undo entry, written before the kernel could refuse, would remove the old one
-        if any((one.address, one.prefix, one.peer) == (row.address, row.prefix, row.peer) for one in present):
-            raise DeviceError(f"cannot {what}: it has it already", 17)
-        if not self._created:
-            entries: list[UndoEntry] = []
-            if not present:  # taking the only address away again takes the routes over the link with it
-                entries += inverse.routes(self._netlink, link, self.netns, (row.family,))
-            self._record(*entries, AddressDelete(name=link.name, address=row, netns=self.netns))
-        self._netlink.address_add(row)
+        addressing.add(self, str(address), "" if peer is None else str(peer), nodad=nodad)
 
     def ip_del(self, address: AnyAddress) -> None:
         """Remove an address; without a prefix, the one with any prefix.
@@ -268,25 +251,11 @@ class Device:
         Raises:
             DeviceError: it has no such address.
         """
-        link = self._link()
-        plain, _, prefix = str(address).partition("/")
-        family = AF_INET6 if ":" in plain else AF_INET
-        wanted = address_row(0, plain).address
-        rows = self._netlink.addresses(link.index, family)
-        found = [row for row in rows if row.address == wanted and prefix in ("", str(row.prefix))]
-        if not found:
-            has = ", ".join(f"{row.address}/{row.prefix}" for row in rows) or "none"
-            raise DeviceError(f"{link.name} has no address {address}; it has {has}", 99)
-        self._remove_addresses(link, family, found[:1])
+        addressing.remove(self, str(address))
 
     def ip_flush(self) -> None:
         """Remove all addresses but those that the kernel makes itself (IPv6 link-local, advertised)."""
-        link = self._link()
-        for family in (AF_INET, AF_INET6):
-            rows = self._netlink.addresses(link.index, family)
-            rows = [row for row in rows if not is_kernels_address(row)]
-            if rows:
-                self._remove_addresses(link, family, rows)
+        addressing.flush(self)
 
     def clear_ips(self) -> None:
         """The same as :meth:`ip_flush`."""
@@ -339,63 +308,29 @@ class Device:
                 f"refused to {what}: {link.name} carries the connection to this host; use another interface"
             )
 
-    def _change(
-        self,
-        link: Link,
-        change: Change,
-        what: str,
-        old: dict[str, Any],
-        before: list[UndoEntry] | None = None,
-    ) -> None:
-        """Change *link*, whose *old* values are recorded first, after the entries *before*."""
+    def _change(self, link: Link, change: Change, what: str, undo: Callable[[], list[UndoEntry]]) -> None:
+        """Change *link* after recording *undo*, which what the recipe made does not need."""
         self._guard(link, what)
         if not self._created:
-            self._record(*(before or ()), inverse.restore(link, self.netns, **old))
+            self._record(*undo())
         self._netlink.link_set(link.index, change, what)
 
     def _set_up(self, up: bool) -> None:
         link = self._link()
-        if link.up == up:
-            return
-        what = f"set {link.name} {'up' if up else 'down'}"
-        self._guard(link, what)
-        if not self._created:
-            compose = inverse.of_up if up else inverse.of_down
-            self._record(*compose(self._netlink, link, self.netns))
-        self._netlink.link_set(link.index, Change(up=up), what)
-
-    def _remove_addresses(self, link: Link, family: int, rows: list[Address]) -> None:
-        self._guard(link, f"remove addresses of {link.name}")
-        if not self._created:
-            self._record(*inverse.of_addresses(self._netlink, link, self.netns, family))
-        for row in reversed(rows):  # backwards: a primary address takes its secondary ones with it
-            self._netlink.address_del(row)
+        if link.up != up:
+            undo = partial(inverse.of_up if up else inverse.of_down, self._netlink, link, self.netns)
+            self._change(link, Change(up=up), f"set {link.name} {'up' if up else 'down'}", undo)
 
     def _master_entries(self, link: Link, new: Device | None) -> list[UndoEntry]:
-        """A bridge changes with its ports, so both bridges count; a port loses its forwarding entries."""
-        entries: list[UndoEntry] = []
+        """Undo of giving *link* another master: of itself, and of bridges that outlive the recipe."""
         old = self._local().device(link.master) if link.master else None
-        lasting = [bridge for bridge in (old, new) if bridge is not None and not bridge._created]
+        lasting = [bridge._link() for bridge in (old, new) if bridge is not None and not bridge._created]
         for bridge in lasting:
-            row = bridge._link()
-            self._guard(row, f"change the ports of {row.name}")
-            entries.append(inverse.restore(row, self.netns, mtu=row.mtu, hwaddr=row.hwaddr))
+            self._guard(bridge, f"change the ports of {bridge.name}")
         if self._created and not lasting:
             return []
         name = old._link().name if old is not None else ""
-        if link.master:
-            entries += inverse.forwarding(self._netlink, link, self.netns)
-        return [
-            *entries,
-            LinkRestore(
-                index=link.index,
-                name=link.name,
-                master=link.master,
-                master_name=name,
-                created=self._created,
-                netns=self.netns,
-            ),
-        ]
+        return inverse.of_master(self._netlink, link, self.netns, lasting, name, created=self._created)
 
     # --- what is the same on both sides
 
@@ -404,16 +339,7 @@ class Device:
         if self._remote is not None:
             return iter(self._remote.items(self._id))
         self._link()
-        return iter(self._items())
-
-    def _items(self) -> list[tuple[str, Any]]:
-        found = []
-        for name in public_attributes(self):
-            try:
-                found.append((name, getattr(self, name)))
-            except LabLacks:
-                continue
-        return found
+        return iter(read_attributes(self))
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith("_"):
@@ -460,68 +386,6 @@ class Device:
 
 
 forward(Device)
-
-
-def bind_remote(device: Device, remote: DeviceRemote, device_id: int, label: str = "") -> None:
-    """Make *device*, on the controller, stand for the host's device *device_id*.
-
-    Args:
-        label: how it is called in messages: "m1.eth0".
-    """
-    for name in [name for name in device.__dict__ if not name.startswith("_")]:
-        del device.__dict__[name]  # from now on the host knows them
-    device._label = label
-    device._id = device_id
-    device._remote = remote
-
-
-def make_remote(cls: type[Device], remote: DeviceRemote, device_id: int, label: str = "") -> Device:
-    """A device on the controller for one that the host has; ``__init__`` does not run."""
-    device: Device = cls.__new__(cls)
-    bind_remote(device, remote, device_id, label)
-    return device
-
-
-def creation(device: Device) -> Creation:
-    """How an unbound device is to be made on its host.
-
-    Raises:
-        DeviceError: it has been assigned to a host already.
-    """
-    if device._remote is not None or device._site is not None:
-        raise DeviceError(f"{device!r} belongs to a host already; construct another {type(device).__name__}")
-    return device._made()
-
-
-def check_name(value: str) -> None:
-    """Raise DeviceError unless the kernel accepts *value* as the name of an interface."""
-    bad = not isinstance(value, str) or not 0 < len(value.encode()) < 16 or value in (".", "..")
-    if bad or any(c in "/:" or c.isspace() for c in value):
-        raise DeviceError(
-            f"{value!r} cannot be the name of an interface: 1 to 15 characters, no blanks, '/' or ':'"
-        )
-
-
-def check_hwaddr(value: str, length: int = 6) -> str:
-    """*value* in the kernel's form.
-
-    Raises:
-        DeviceError: it is no hardware address of *length* bytes.
-    """
-    try:
-        data = mac_bytes(str(value))
-    except ValueError as error:
-        raise DeviceError(str(error)) from None
-    if len(data) != length:
-        raise DeviceError(f"hardware address {value} has {len(data)} bytes, not {length}")
-    return data.hex(":")
-
-
-def _interface(row: Address) -> IPv4Interface | IPv6Interface:
-    from ipaddress import IPv4Interface, IPv6Interface
-
-    text = f"{row.address}/{row.prefix}"
-    return IPv4Interface(text) if row.family == AF_INET else IPv6Interface(text)
 
 
 def _declared(cls: type, name: str) -> bool:

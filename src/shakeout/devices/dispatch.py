@@ -13,6 +13,8 @@ from functools import wraps
 from types import FunctionType
 from typing import Any, Protocol
 
+from shakeout.errors import LabLacks
+
 
 class DeviceRemote(Protocol):
     """A host, as its devices on the controller see it. Each call waits for the host's answer."""
@@ -146,3 +148,14 @@ def public_attributes(device: Any) -> list[str]:
         if not name.startswith("_"):
             names[name] = None
     return list(names)
+
+
+def read_attributes(device: Any) -> list[tuple[str, Any]]:
+    """The public attributes with their values, without those that the kernel of this host lacks."""
+    found = []
+    for name in public_attributes(device):
+        try:
+            found.append((name, getattr(device, name)))
+        except LabLacks:
+            continue
+    return found

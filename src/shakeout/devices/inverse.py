@@ -86,6 +86,16 @@ def uppers(netlink: Netlink, link: Link, netns: str, *names: str) -> list[UndoEn
     ]
 
 
+def of_name(link: Link, netns: str) -> list[UndoEntry]:
+    """For renaming *link*."""
+    return [restore(link, netns, rename=link.name)]
+
+
+def of_hwaddr(netlink: Netlink, link: Link, netns: str) -> list[UndoEntry]:
+    """For setting the hardware address of *link*, which drops its neighbours."""
+    return [*neighbours(netlink, link, netns), restore(link, netns, hwaddr=link.hwaddr)]
+
+
 def of_down(netlink: Netlink, link: Link, netns: str) -> list[UndoEntry]:
     """For taking *link* down."""
     return [
@@ -118,6 +128,23 @@ def of_addresses(netlink: Netlink, link: Link, netns: str, family: int) -> list[
     return [
         *routes(netlink, link, netns, (family,)),
         *addresses(netlink, link, netns, family),
+    ]
+
+
+def of_master(
+    netlink: Netlink, link: Link, netns: str, bridges: list[Link], master_name: str, *, created: bool
+) -> list[UndoEntry]:
+    """For giving *link* another master: a bridge's MTU and address follow its ports.
+
+    Args:
+        bridges: the old and the new master, as far as they outlive the recipe.
+        created: *link* does not.
+    """
+    old = {"master": link.master, "master_name": master_name, "created": created}
+    return [
+        *(restore(bridge, netns, mtu=bridge.mtu, hwaddr=bridge.hwaddr) for bridge in bridges),
+        *(forwarding(netlink, link, netns) if link.master else ()),
+        restore(link, netns, **old),
     ]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from shakeout.devices.base import Device, check_hwaddr
+from shakeout.devices.base import Device
 from shakeout.devices.linkmessages import Peer
 from shakeout.devices.linkoptions import OptionValue
+from shakeout.devices.naming import check_hwaddr
 from shakeout.errors import DeviceError, LabLacks
 from shakeout.wire.network import Link
 from shakeout.wire.undo import LinkDelete

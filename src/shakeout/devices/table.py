@@ -11,9 +11,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from shakeout.devices.base import Device, check_hwaddr, check_name
+from shakeout.devices.base import Device
 from shakeout.devices.dispatch import public_attributes
 from shakeout.devices.kinds import class_of
+from shakeout.devices.naming import check_hwaddr, check_name
 from shakeout.devices.netlink import Netlink
 from shakeout.devices.references import to_devices
 from shakeout.devices.site import UndoRecorder
