@@ -34,7 +34,8 @@ def __getattr__(name: str) -> Any:
 
         value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{place}"), name)
         return value
-    if name.startswith("_") or name in _PARTS:
+    if name == name.lower():
+        # No class: Python asks a package for its parts like this before it imports them.
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from shakeout.modules.lookup import find_test_module
 
@@ -43,12 +44,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *BUILTIN, *_BASE])
-
-
-# Python asks a package for its parts like this before it imports them.
-_PARTS: Final = frozenset(
-    {
-        "base", "imports", "lookup", "order", "outcome", "ping", "remedies", "runner", "shipped", "source",
-        "tcp", "udp",
-    }
-)  # fmt: skip

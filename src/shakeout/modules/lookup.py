@@ -22,21 +22,18 @@ def find_test_module(name: str) -> Any:
 
     Raises:
         UnknownName: nobody has it; also an AttributeError, or in a `from … import` an ImportError.
+        BadPlugin: two plugins have that name, or its file cannot be loaded.
     """
     if shipped.on_agent():
         return _shipped(name)
-    from shakeout.plugins import test_modules
+    from shakeout.modules.base import BaseTestModule
+    from shakeout.plugins import registry
 
-    found = test_modules()
-    if name in found:
-        return found[name]
+    found = registry().get(BaseTestModule, name)
+    if found is not None:
+        return found
     kind = _NoImport if _importing() else _NoAttribute
-    raise kind(
-        "test module",
-        name,
-        [*BUILTIN, *found],
-        "own ones are found in folders that --plugin-path or the configuration names",
-    )
+    raise kind("test module", name, registry().names(BaseTestModule), registry().hint())
 
 
 def _shipped(name: str) -> Any:
