@@ -6,6 +6,7 @@
     │   ├── BadRecipe                  a recipe file or class that cannot be run
     │   ├── BadRequirement             a HostReq/DeviceReq that makes no sense, a reserved name
     │   ├── BadDocument                a YAML/JSON/TOML file, with every error and its place
+    │   ├── BadPlugin                  a plugin that cannot be loaded, or two of one name
     │   ├── UnknownName                a plugin, run, host, device, property … nobody knows
     │   ├── BadInventory               a pool that contradicts itself
     │   ├── NoMatch                    no hosts meet the requirements; carries the explanation
@@ -95,6 +96,10 @@ class UnknownName(UsageError, LookupError):
 
     def __str__(self) -> str:  # LookupError's subclasses print a repr otherwise
         return str(self.args[0])
+
+
+class BadPlugin(UsageError):
+    """A plugin that cannot be loaded, or a name that two plugins have."""
 
 
 class BadInventory(UsageError):

@@ -22,6 +22,7 @@ def find_test_module(name: str) -> Any:
 
     Raises:
         UnknownName: nobody has it; also an AttributeError, or in a `from … import` an ImportError.
+        BadPlugin: two have that name, or the file that defines it cannot be loaded.
         BadPlugin: two plugins have that name, or its file cannot be loaded.
     """
     if shipped.on_agent():
@@ -29,11 +30,12 @@ def find_test_module(name: str) -> Any:
     from shakeout.modules.base import BaseTestModule
     from shakeout.plugins import registry
 
-    found = registry().get(BaseTestModule, name)
+    plugins = registry()
+    found = plugins.get(BaseTestModule, name)
     if found is not None:
         return found
     kind = _NoImport if _importing() else _NoAttribute
-    raise kind("test module", name, registry().names(BaseTestModule), registry().hint())
+    raise kind("test module", name, plugins.names(BaseTestModule), plugins.hint())
 
 
 def _shipped(name: str) -> Any:
