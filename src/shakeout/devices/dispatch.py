@@ -13,7 +13,7 @@ from functools import wraps
 from types import FunctionType
 from typing import Any, Protocol
 
-from shakeout.errors import LabLacks
+from shakeout.errors import DeviceError, LabLacks
 
 
 class DeviceRemote(Protocol):
@@ -75,18 +75,14 @@ def _property(name: str, original: property) -> property:
 
     def write(self: Any, value: Any) -> None:
         remote = self._remote
+        if original.fset is None:
+            raise DeviceError(f"{name} of {self!r} can only be read")
         if remote is None:
-            assert original.fset is not None
             original.fset(self, value)
         else:
             remote.set(self._id, name, value)
 
-    return property(
-        read if original.fget else None,
-        write if original.fset else None,
-        original.fdel,
-        original.__doc__,
-    )
+    return property(read, write, original.fdel, original.__doc__)
 
 
 class ForwardedValue:
