@@ -272,5 +272,5 @@ def from_json(text: str, expected: ValueError) -> object:
 
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
         raise ValueError(f"{expected}; not valid JSON: {error}") from None

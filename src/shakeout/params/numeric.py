@@ -37,8 +37,11 @@ _TRUTH = {
     "false": False, "no": False, "off": False, "0": False,
 }  # fmt: skip
 
-#: Seconds in a unit, longest first.
-_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+#: Units, longest first: factor and power of ten (apart, so that "5us" is 5e-6 to the last bit).
+_UNITS = {
+    "d": (86400, "e0"), "h": (3600, "e0"), "m": (60, "e0"), "s": (1, "e0"),
+    "ms": (1, "e-3"), "us": (1, "e-6"), "ns": (1, "e-9"),
+}  # fmt: skip
 
 
 class IntParam(Param[V_co]):
@@ -330,11 +333,14 @@ def _with_units(text: str) -> float | None:
     parts = re.findall(r"([0-9]+\.?[0-9]*|\.[0-9]+)\s*([a-zµ]+)\s*", text.strip())
     if not parts or "".join(a + b for a, b in parts) != re.sub(r"\s", "", text):
         return None
-    scales = [_UNITS.get(unit.replace("µ", "u")) for _, unit in parts]
-    known = [scale for scale in scales if scale is not None]
-    if len(known) != len(parts) or known != sorted(set(known), reverse=True):
+    order = list(_UNITS)
+    ranks = [order.index(name) if (name := unit.replace("µ", "u")) in _UNITS else -1 for _, unit in parts]
+    if -1 in ranks or ranks != sorted(set(ranks)):
         return None
-    return math.fsum(float(part[0]) * scale for part, scale in zip(parts, known, strict=True))
+    scales = [_UNITS[order[rank]] for rank in ranks]
+    return math.fsum(
+        float(part[0] + power) * factor for part, (factor, power) in zip(parts, scales, strict=True)
+    )
 
 
 def _number_limits(
