@@ -5,52 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.lab.module_process import LO_UP, ModuleProcess, reason, run
 
+from shakeout.errors import ProtocolError
 from shakeout.modules import Ping
-from shakeout.modules.order import encode_order
-from shakeout.modules.outcome import Outcome, decode_outcome
-from shakeout.modules.source import order_for
 
 pytestmark = pytest.mark.needs("ping", "unshare", "ip")
-
-#: Runs one order in a process of its own, as its own process group; the outcome goes to stdout.
-PROGRAM = """
-import os, sys
-from shakeout.modules.runner import run_module
-from shakeout.modules.shipped import CodeCache
-result = os.dup(1)
-os.dup2(2, 1)
-sys.exit(run_module(bytes.fromhex(sys.argv[1]), CodeCache(), result))
-"""
-
-
-def start(ping: Ping, before: str = "", **options: Any) -> subprocess.Popen[bytes]:
-    argv = [sys.executable, "-c", PROGRAM, encode_order(order_for(ping, "m1")[0]).hex()]
-    if before:
-        argv = ["unshare", "-n", "sh", "-c", before + '; exec "$@"', "sh", *argv]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **options)
-
-
-def run(ping: Ping, before: str = "", **options: Any) -> Outcome:
-    with start(ping, before, **options) as process:
-        data, _ = process.communicate()
-    return decode_outcome(data)
-
-
-def reason(outcome: Outcome) -> str:
-    assert not outcome.passed
-    assert outcome.error is not None
-    assert outcome.error.kind == "failed"
-    return outcome.error.message
-
-
-LO_UP = "ip link set lo up"
 
 
 @pytest.mark.parametrize("dst", ["127.0.0.1", "::1", "localhost"])
@@ -100,16 +64,13 @@ def test_a_deadline_ends_it_with_what_was_sent_until_then() -> None:
 
 
 @pytest.fixture
-def endless() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def endless() -> Iterator[tuple[ModuleProcess, int]]:
     """A Ping without an end that has had an answer, and the pid of its program."""
-    with start(Ping(dst="127.0.0.1", count=0, interval=0.01), LO_UP) as process:
-        try:
-            yield process, _answered(process)
-        finally:
-            process.kill()
+    with ModuleProcess(Ping(dst="127.0.0.1", count=0, interval=0.01), LO_UP) as running:
+        yield running, _answered(running.process)
 
 
-def _answered(process: subprocess.Popen[bytes]) -> int:
+def _answered(process: subprocess.Popen[str]) -> int:
     while process.poll() is None:
         try:
             for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
@@ -121,19 +82,17 @@ def _answered(process: subprocess.Popen[bytes]) -> int:
     raise AssertionError(f"ended with {process.returncode}")
 
 
-def test_an_interrupt_gives_the_statistics_so_far(endless: tuple[subprocess.Popen[bytes], int]) -> None:
-    process, pid = endless
-    process.send_signal(signal.SIGINT)
-    outcome = decode_outcome(process.communicate()[0])
+def test_an_interrupt_gives_the_statistics_so_far(endless: tuple[ModuleProcess, int]) -> None:
+    running, pid = endless
+    outcome = running.outcome(signal.SIGINT)
     assert outcome.passed
     assert outcome.result["received"] >= 1
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_sigterm_ends_the_program_too(endless: tuple[subprocess.Popen[bytes], int]) -> None:
-    process, pid = endless
-    process.terminate()
-    data, _ = process.communicate()
-    assert process.returncode == -signal.SIGTERM
-    assert data == b""
+def test_sigterm_ends_the_program_too(endless: tuple[ModuleProcess, int]) -> None:
+    running, pid = endless
+    with pytest.raises(ProtocolError, match="0 bytes are no outcome"):
+        running.outcome(signal.SIGTERM)
+    assert running.process.returncode == -signal.SIGTERM
     assert not Path(f"/proc/{pid}").exists()
