@@ -55,6 +55,8 @@ class TcpConnect(BaseTestModule):
 
     Example:
         >>> listener = m2.run(TcpListen(port=5000, echo=True), bg=True)
+        >>> listener.wait_output("listening on")
+        <re.Match object; span=(0, 12), match='listening on'>
         >>> job = m1.run(TcpConnect(dst=m2_address, port=5000, payload="hello", echo=True))
         >>> job.result["received"]
         5
@@ -185,16 +187,18 @@ class TcpListenResult(TypedDict):
 
 
 class TcpListen(BaseTestModule):
-    """Listen on a TCP port until as many connections as wanted have come and gone.
+    r"""Listen on a TCP port until as many connections as wanted have come and gone.
 
     Prints "listening on ADDRESS:PORT" once it does. Connections are served at the same time; what
     they send is counted, and with *echo* sent back. The result is a `TcpListenResult`. In the
     background with ``connections=0``, ``job.kill(signal.SIGINT)`` ends it with what came so far.
 
     Example:
-        >>> listener = m2.run(TcpListen(port=5000, connections=2, timeout=10), bg=True)
-        >>> m1.run(TcpConnect(dst=m2_address, port=5000, count=2, payload="hello"))
-        >>> listener.wait()
+        >>> listener = m2.run(TcpListen(connections=2, timeout=10), bg=True)
+        >>> port = listener.wait_output(r"listening on .*:(\d+)")[1]
+        >>> job = m1.run(TcpConnect(dst=m2_address, port=port, count=2, payload="hello"))
+        >>> listener.wait(timeout=10)
+        True
         >>> listener.result["received"]
         10
     """

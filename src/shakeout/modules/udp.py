@@ -65,6 +65,8 @@ class UdpSend(BaseTestModule):
 
     Example:
         >>> listener = m2.run(UdpListen(port=5000, datagrams=3, echo=True), bg=True)
+        >>> listener.wait_output("listening on")
+        <re.Match object; span=(0, 12), match='listening on'>
         >>> job = m1.run(UdpSend(dst=m2_address, port=5000, count=3, size=100, echo=True))
         >>> job.result["received"]
         300
@@ -169,15 +171,17 @@ class UdpListenResult(TypedDict):
 
 
 class UdpListen(BaseTestModule):
-    """Listen on a UDP port until as many datagrams as wanted have come.
+    r"""Listen on a UDP port until as many datagrams as wanted have come.
 
     Prints "listening on ADDRESS:PORT" once it does. The result is a `UdpListenResult`. In the background
     with ``datagrams=0``, ``job.kill(signal.SIGINT)`` ends it with what came so far.
 
     Example:
-        >>> listener = m2.run(UdpListen(port=5000, datagrams=2, timeout=10), bg=True)
-        >>> m1.run(UdpSend(dst=m2_address, port=5000, count=2, payload="hello"))
-        >>> listener.wait()
+        >>> listener = m2.run(UdpListen(datagrams=2, timeout=10), bg=True)
+        >>> port = listener.wait_output(r"listening on .*:(\d+)")[1]
+        >>> job = m1.run(UdpSend(dst=m2_address, port=port, count=2, payload="hello"))
+        >>> listener.wait(timeout=10)
+        True
         >>> listener.result["received"]
         10
     """
