@@ -97,7 +97,7 @@ class BaseTestModule:
             return f"{name}(…)"
         known = declared(type(self))
         parts = [
-            f"{key}={'***' if getattr(known[key], 'secret', False) else shown(value)}"
+            f"{key}={'***' if known[key].secret else shown(value)}"
             for key, value in params
             if value != known[key].default
         ]

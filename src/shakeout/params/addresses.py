@@ -56,10 +56,11 @@ class IpParam(Param[V_co]):
         mandatory: bool = False,
         default: str | Address | None = None,
         desc: str = "",
+        secret: bool = False,
         family: Literal[4, 6] | None = None,
     ) -> None:
         self.family = family
-        super().__init__(mandatory=mandatory, default=default, desc=desc)
+        super().__init__(mandatory=mandatory, default=default, desc=desc, secret=secret)
 
     def check_limits(self) -> None:
         check_family(self.family)
@@ -126,10 +127,11 @@ class NetworkParam(Param[V_co]):
         mandatory: bool = False,
         default: str | Network | None = None,
         desc: str = "",
+        secret: bool = False,
         family: Literal[4, 6] | None = None,
     ) -> None:
         self.family = family
-        super().__init__(mandatory=mandatory, default=default, desc=desc)
+        super().__init__(mandatory=mandatory, default=default, desc=desc, secret=secret)
 
     def check_limits(self) -> None:
         check_family(self.family)
@@ -190,8 +192,10 @@ class HostnameParam(Param[V_co]):
         **options: Unpack[Described],
     ) -> None: ...
 
-    def __init__(self, *, mandatory: bool = False, default: str | None = None, desc: str = "") -> None:
-        super().__init__(mandatory=mandatory, default=default, desc=desc)
+    def __init__(
+        self, *, mandatory: bool = False, default: str | None = None, desc: str = "", secret: bool = False
+    ) -> None:
+        super().__init__(mandatory=mandatory, default=default, desc=desc, secret=secret)
 
     def convert(self, value: object) -> Any:
         if not isinstance(value, str):
@@ -241,9 +245,14 @@ class HostnameOrIpParam(Param[V_co]):
     ) -> None: ...
 
     def __init__(
-        self, *, mandatory: bool = False, default: str | Address | None = None, desc: str = ""
+        self,
+        *,
+        mandatory: bool = False,
+        default: str | Address | None = None,
+        desc: str = "",
+        secret: bool = False,
     ) -> None:
-        super().__init__(mandatory=mandatory, default=default, desc=desc)
+        super().__init__(mandatory=mandatory, default=default, desc=desc, secret=secret)
 
     def convert(self, value: object) -> Any:
         address = to_address(value)
@@ -279,8 +288,8 @@ class DeviceParam(Param[V_co]):
         self: DeviceParam[Any | None], *, mandatory: bool = ..., **options: Unpack[Described]
     ) -> None: ...
 
-    def __init__(self, *, mandatory: bool = False, desc: str = "") -> None:
-        super().__init__(mandatory=mandatory, desc=desc)
+    def __init__(self, *, mandatory: bool = False, desc: str = "", secret: bool = False) -> None:
+        super().__init__(mandatory=mandatory, desc=desc, secret=secret)
 
     def convert(self, value: object) -> Any:
         kind = type(value)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         """Options that every parameter class takes besides *mandatory* and *default*."""
 
         desc: str
+        secret: bool
 
 
 #: What reading the parameter gives: the value's type, with ``| None`` if there may be no value.
@@ -40,14 +41,21 @@ class Param(Generic[V_co]):
         default: value if none is given; converted and checked like any other. None: no default, and
             None is what reading the parameter gives.
         desc: one line for ``shakeout plugins show`` and the JSON Schema.
+        secret: wherever values are shown, this one is shown as ***.
     """
 
     def __init__(
-        self: Param[Any], *, mandatory: bool = False, default: object = None, desc: str = ""
+        self: Param[Any],
+        *,
+        mandatory: bool = False,
+        default: object = None,
+        desc: str = "",
+        secret: bool = False,
     ) -> None:
         self.name = ""
         self.mandatory = mandatory
         self.desc = desc
+        self.secret = secret
         self.default: Any = None
         #: What is wrong with the declaration itself, "" if nothing is.
         self.problem = ""
@@ -58,7 +66,7 @@ class Param(Generic[V_co]):
             elif default is not None:
                 self.default = self.convert(default)
         except REJECTED as error:
-            shown = "" if default is None else f"default {quoted(default)}: "
+            shown = "" if default is None else f"default {self.shown(default)}: "
             self.problem = f"{shown}{error}"
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -115,6 +123,10 @@ class Param(Generic[V_co]):
     def expected(self) -> ValueError:
         """The usual reason to reject a value."""
         return ValueError(f"expected {self.accepts()}")
+
+    def shown(self, value: object) -> str:
+        """*value* as messages show it."""
+        return "***" if self.secret else quoted(value)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name or '(unnamed)'}: {self.accepts()}>"

@@ -48,7 +48,7 @@ def bind(cls: type, kwargs: Mapping[str, object], *, owner: str | None = None) -
         try:
             values[name] = fresh(param.convert(given))
         except REJECTED as error:
-            rejected.append(f"{name}={quoted(given)}: {error}")
+            rejected.append(f"{name}={param.shown(given)}: {error}")
     problems = missing + [unknown(name, params) for name in kwargs if name not in params] + rejected
     if problems:
         raise BadParameters(owner or cls.__name__, problems)

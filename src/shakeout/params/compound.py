@@ -93,12 +93,13 @@ class ListParam(Param[V_co]):
         mandatory: bool = False,
         default: Iterable[object] | str | None = None,
         desc: str = "",
+        secret: bool = False,
         min_length: int | None = None,
         max_length: int | None = None,
     ) -> None:
         self.item = Param() if item is None else item
         self.min_length, self.max_length = min_length, max_length
-        super().__init__(mandatory=mandatory, default=default, desc=desc)
+        super().__init__(mandatory=mandatory, default=default, desc=desc, secret=secret)
 
     def check_limits(self) -> None:
         check_range(self.min_length, self.max_length, " length")
@@ -211,9 +212,10 @@ class DictParam(Param[V_co]):
         mandatory: bool = False,
         default: Mapping[str, object] | str | None = None,
         desc: str = "",
+        secret: bool = False,
     ) -> None:
         self.value = Param() if value is None else value
-        super().__init__(mandatory=mandatory, default=default, desc=desc)
+        super().__init__(mandatory=mandatory, default=default, desc=desc, secret=secret)
 
     def check_limits(self) -> None:
         check_part(self.value, "values")

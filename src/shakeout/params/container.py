@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from shakeout.errors import BadParameters, did_you_mean
 
-from .base import REJECTED, Param, fresh, quoted
+from .base import REJECTED, Param, fresh
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -57,7 +57,7 @@ class Params:
         try:
             self._values[name] = fresh(param.convert(value))
         except REJECTED as error:
-            raise BadParameters(self._owner, [f"{name}={quoted(value)}: {error}"]) from None
+            raise BadParameters(self._owner, [f"{name}={param.shown(value)}: {error}"]) from None
 
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"{self._owner}: parameter {name!r} cannot be deleted; assign None instead")
@@ -86,7 +86,8 @@ class Params:
         return self.__copy__()
 
     def __repr__(self) -> str:
-        return f"Params({', '.join(f'{name}={value!r}' for name, value in self)})"
+        parts = (f"{k}={'***' if self._declared[k].secret else repr(v)}" for k, v in self)
+        return f"Params({', '.join(parts)})"
 
     def __dir__(self) -> list[str]:
         return list(self._declared)

@@ -73,13 +73,14 @@ class IntParam(Param[V_co]):
         mandatory: bool = False,
         default: int | str | None = None,
         desc: str = "",
+        secret: bool = False,
         minimum: int | None = None,
         maximum: int | None = None,
         choices: Iterable[int] | None = None,
     ) -> None:
         self.minimum, self.maximum = minimum, maximum
         self.choices = None if choices is None else tuple(choices)
-        super().__init__(mandatory=mandatory, default=default, desc=desc)
+        super().__init__(mandatory=mandatory, default=default, desc=desc, secret=secret)
 
     def check_limits(self) -> None:
         check_range(self.minimum, self.maximum)
@@ -156,6 +157,7 @@ class FloatParam(Param[V_co]):
         mandatory: bool = False,
         default: float | str | None = None,
         desc: str = "",
+        secret: bool = False,
         minimum: float | None = None,
         maximum: float | None = None,
         choices: Iterable[float] | None = None,
@@ -163,7 +165,7 @@ class FloatParam(Param[V_co]):
     ) -> None:
         self.minimum, self.maximum, self.finite = minimum, maximum, finite
         self.choices = None if choices is None else tuple(choices)
-        super().__init__(mandatory=mandatory, default=default, desc=desc)
+        super().__init__(mandatory=mandatory, default=default, desc=desc, secret=secret)
 
     def check_limits(self) -> None:
         check_range(self.minimum, self.maximum)
@@ -212,8 +214,15 @@ class BoolParam(Param[V_co]):
         **options: Unpack[Described],
     ) -> None: ...
 
-    def __init__(self, *, mandatory: bool = False, default: bool | str | None = None, desc: str = "") -> None:
-        super().__init__(mandatory=mandatory, default=default, desc=desc)
+    def __init__(
+        self,
+        *,
+        mandatory: bool = False,
+        default: bool | str | None = None,
+        desc: str = "",
+        secret: bool = False,
+    ) -> None:
+        super().__init__(mandatory=mandatory, default=default, desc=desc, secret=secret)
 
     def convert(self, value: object) -> Any:
         if isinstance(value, (bool, int)) and value in (0, 1):
@@ -272,12 +281,13 @@ class DurationParam(Param[V_co]):
         mandatory: bool = False,
         default: float | str | None = None,
         desc: str = "",
+        secret: bool = False,
         minimum: float | str = 0.0,
         maximum: float | str | None = None,
     ) -> None:
         self._limits = (minimum, maximum)
         self.minimum, self.maximum = 0.0, None if maximum is None else math.inf
-        super().__init__(mandatory=mandatory, default=default, desc=desc)
+        super().__init__(mandatory=mandatory, default=default, desc=desc, secret=secret)
 
     def check_limits(self) -> None:
         minimum, maximum = self._limits

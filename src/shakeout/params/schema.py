@@ -37,6 +37,8 @@ def _property(param: Param[Any]) -> dict[str, Any]:
     described = param.json_schema()
     if param.desc:
         described["description"] = param.desc
+    if param.secret:
+        described["writeOnly"] = True
     default = None if param.default is None else param.plain(param.default)
     if default is not None and not (isinstance(default, float) and not math.isfinite(default)):
         described["default"] = default

@@ -58,6 +58,7 @@ class StrParam(Param[V_co]):
         mandatory: bool = False,
         default: str | None = None,
         desc: str = "",
+        secret: bool = False,
         min_length: int | None = None,
         max_length: int | None = None,
         pattern: str | None = None,
@@ -66,7 +67,7 @@ class StrParam(Param[V_co]):
         self.min_length, self.max_length, self.pattern = min_length, max_length, pattern
         self.choices = None if choices is None else tuple(choices)
         self._compiled: re.Pattern[str] | None = None
-        super().__init__(mandatory=mandatory, default=default, desc=desc)
+        super().__init__(mandatory=mandatory, default=default, desc=desc, secret=secret)
 
     def check_limits(self) -> None:
         check_range(self.min_length, self.max_length, " length")
@@ -125,11 +126,18 @@ class ChoiceParam(Param[V_co]):
         mandatory: Literal[True],
         default: None = ...,
         desc: str = ...,
+        secret: bool = ...,
     ) -> None: ...
 
     @overload
     def __init__(
-        self: ChoiceParam[C], choices: Iterable[C], *, default: C, mandatory: bool = ..., desc: str = ...
+        self: ChoiceParam[C],
+        choices: Iterable[C],
+        *,
+        default: C,
+        mandatory: bool = ...,
+        desc: str = ...,
+        secret: bool = ...,
     ) -> None: ...
 
     @overload
@@ -140,6 +148,7 @@ class ChoiceParam(Param[V_co]):
         mandatory: bool = ...,
         default: None = ...,
         desc: str = ...,
+        secret: bool = ...,
     ) -> None: ...
 
     def __init__(
@@ -149,9 +158,10 @@ class ChoiceParam(Param[V_co]):
         mandatory: bool = False,
         default: object = None,
         desc: str = "",
+        secret: bool = False,
     ) -> None:
         self.choices = tuple(sorted(choices, key=repr) if isinstance(choices, (set, frozenset)) else choices)
-        super().__init__(mandatory=mandatory, default=default, desc=desc)
+        super().__init__(mandatory=mandatory, default=default, desc=desc, secret=secret)
 
     def check_limits(self) -> None:
         if not self.choices:
@@ -210,10 +220,11 @@ class PathParam(Param[V_co]):
         mandatory: bool = False,
         default: str | PathLike[str] | None = None,
         desc: str = "",
+        secret: bool = False,
         absolute: bool = False,
     ) -> None:
         self.absolute = absolute
-        super().__init__(mandatory=mandatory, default=default, desc=desc)
+        super().__init__(mandatory=mandatory, default=default, desc=desc, secret=secret)
 
     def convert(self, value: object) -> Any:
         from pathlib import Path
