@@ -73,7 +73,7 @@ def decode_order(data: bytes) -> ModuleOrder:
     """
     try:
         return _decoder.decode(data)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"no order for a test module: {error}") from None
 
 

@@ -19,6 +19,7 @@ MAX_OUTCOME: Final = MAX_BYTES + (1 << 20)
 
 _MAX_TEXT = 64 * 1024
 _MAX_LINE = 500
+_MAX_NAME = 8 * 1024
 _MAX_FRAMES = 100
 _MAX_CHAIN = 16
 
@@ -116,7 +117,7 @@ def decode_outcome(data: bytes | bytearray | memoryview) -> Outcome:
         raise ProtocolError(f"an outcome of {len(data)} bytes is longer than the limit of {MAX_OUTCOME}")
     try:
         record = _decoder.decode(data)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"{len(data)} bytes are no outcome of a test module: {error}") from None
     if record.passed is (record.error is not None):
         raise ProtocolError("an outcome that contradicts itself: passed with an error, or not without one")
@@ -223,12 +224,13 @@ def _clean(text: str) -> str:
 def _check(error: RemoteError) -> None:
     if not 0 < len(error.chain) <= _MAX_CHAIN:
         raise ProtocolError(f"an error with {len(error.chain)} exceptions")
+    texts = [error.module, *(exception.type for exception in error.chain)]
     for exception in error.chain:
         if len(exception.message) > 2 * _MAX_TEXT or len(exception.frames) > _MAX_FRAMES + 1:
             raise ProtocolError("an error that is too large")
-        for frame in exception.frames:
-            if max(len(frame.file), len(frame.function), len(frame.text)) > 8 * 1024:
-                raise ProtocolError("an error with a frame that is too large")
+        texts += [text for frame in exception.frames for text in (frame.file, frame.function, frame.text)]
+    if max(map(len, texts)) > _MAX_NAME:
+        raise ProtocolError("an error with a name that is too long")
 
 
 def _printable(text: str) -> str:

@@ -1,6 +1,6 @@
 """Plain data that travels between controller and agent: packed, and checked when unpacked.
 
-What survives exactly: None, bool, int of any size, float (nan and the infinities, too), str (lone
+What survives exactly: None, bool, int (of up to 4,200 digits), float (nan and the infinities, too), str (lone
 surrogates, too), bytes, list, tuple, dict with any plain key, set, frozenset, the six classes of
 `ipaddress`, `Path` and `PurePosixPath`, `datetime` (naive, or with a fixed offset), `timedelta`, and
 `DeviceRef`, which stands for a device of the host. Subclasses of these do not travel: they would
@@ -24,6 +24,9 @@ from shakeout.errors import CannotTravel, ProtocolError
 MAX_BYTES: Final = 64 * 1024 * 1024
 #: How many containers may lie within each other.
 MAX_DEPTH: Final = 64
+#: The largest int, in bits: Python refuses to print those of more than 4,300 digits, so one of them, sent by
+#: a host, would be an exception wherever it is shown.
+MAX_INT_BITS: Final = 14_000
 #: Named in every refusal.
 ACCEPTED: Final = (
     "None, bool, int, float, str, bytes, list, tuple, dict, set, frozenset, ipaddress objects, Path, "
@@ -115,6 +118,8 @@ def _encodable(value: Any, atoms: frozenset[type], depth: int) -> Any:
     if kind is int:
         if -(1 << 63) <= value < 1 << 64:
             return value
+        if value.bit_length() > MAX_INT_BITS:
+            raise _NotPlain
         return Ext(_INT, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
     if kind is str:
         return value if _is_utf8(value) else Ext(_STR, value.encode("utf-8", "surrogatepass"))
@@ -227,6 +232,8 @@ def _refusal(value: object, where: str) -> str:
     else:
         what = f"{'an' if kind.__name__[:1] in 'AEIOUaeiou' else 'a'} {kind.__name__}"
     text = f"{place} is {what}; only plain data travels: {ACCEPTED}"
+    if kind is int:
+        return f"{place} is an int of more than {MAX_INT_BITS} bits, too large to travel"
     base = next((b for b in kind.__mro__[1:] if b in _CONTAINERS or b in _MOSTLY_ATOMS), None)
     if hasattr(kind, "__members__"):
         return text + "; send its .value"
@@ -327,6 +334,8 @@ def _unpack_extension(code: int, data: memoryview, depth: int) -> Any:
             raise ValueError("the content of a container is no list")
         return _BUILD[code](items)
     if code == _INT:
+        if len(data) > MAX_INT_BITS // 8 + 1:
+            raise ValueError(f"an int of more than {MAX_INT_BITS} bits")
         return int.from_bytes(data, "big", signed=True)
     if code == _STR:
         return str(data, "utf-8", "surrogatepass")

@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shakeout.errors import CannotTravel, ProtocolError
-from shakeout.wire.plain import MAX_DEPTH, DeviceRef, pack, unpack
+from shakeout.wire.plain import MAX_DEPTH, MAX_INT_BITS, DeviceRef, pack, unpack
 
 _offsets = st.timedeltas(timedelta(hours=-23), timedelta(hours=23))
 _zones = st.none() | st.just(UTC) | st.builds(timezone, _offsets) | st.builds(timezone, _offsets, st.text())
@@ -90,8 +90,14 @@ def test_special_floats_survive() -> None:
     assert rest == [math.inf, -math.inf]
 
 
-def test_an_int_with_more_digits_than_python_prints_survives() -> None:
-    assert unpack(pack(-(10**20000))) == -(10**20000)
+def test_a_large_int_travels_as_long_as_it_can_be_printed() -> None:
+    largest = -(2**MAX_INT_BITS) + 1
+    assert unpack(pack([largest])) == [largest]
+    assert str(largest)
+    with pytest.raises(CannotTravel, match=r"value\[0\] is an int of more than 14000 bits"):
+        pack([2**MAX_INT_BITS])
+    with pytest.raises(ProtocolError, match="an int of more than"):
+        unpack(b"\xc8\x10\x00\x01" + b"\x7f" * 4096)
 
 
 class Port:
