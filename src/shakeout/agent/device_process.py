@@ -1,6 +1,134 @@
-"""The device process (filled in when the device table is there)."""
+"""The device process: a session's devices, and the device classes that were shipped for it.
+
+One request, one answer, in order. What a device class does wrong ends at its call; what it breaks here ends with the
+session, and the undo log, which only the resident agent replays, does not need it.
+"""
+
 from __future__ import annotations
+
 import socket
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
 from shakeout.agent.forking import ForkOrder
-def serve(channel: socket.socket, order: ForkOrder) -> int:
+from shakeout.agent.undo import UndoLog
+from shakeout.devices.base import Device
+from shakeout.devices.kinds import BUILT_IN
+from shakeout.devices.netlink import Netlink
+from shakeout.devices.table import DeviceInfo, DeviceTable
+from shakeout.errors import DeviceError, LabLacks, ShakeoutError, UnknownName, UsageError
+from shakeout.modules.order import SourceRef
+from shakeout.modules.shipped import CodeCache, ShippedFinder, mark_agent
+from shakeout.wire.framing import FrameReader, frame
+from shakeout.wire.messages import Answer, DeviceCall, Refusal, SourceText
+from shakeout.wire.plain import pack, unpack
+
+#: (module, qualified name, sources as (name, filename, sha256, is_package)); module "" for a class of shakeout's.
+ClassSpec = tuple[str, str, tuple[tuple[str, str, str, bool], ...]]
+
+
+class DeviceServer:
+    """Carries out device calls."""
+
+    def __init__(self, table: DeviceTable, codes: CodeCache) -> None:
+        self._table = table
+        self._codes = codes
+        self._shipped: dict[str, SourceRef] = {}
+
+    def source(self, message: SourceText) -> None:
+        """A source that classes may need."""
+        self._codes.add(message.sha256, message.filename, message.text)
+
+    def answer(self, call: DeviceCall) -> Answer | Refusal:
+        """Carry out *call*."""
+        try:
+            value = self._carry_out(call)
+            return Answer(call.id, pack((value, self._mentioned(value)), where=f"what {call.name} returned"))
+        except DeviceError as error:
+            return Refusal(call.id, "device", str(error), error.errno)
+        except LabLacks as error:
+            return Refusal(call.id, "lacks", str(error))
+        except UnknownName as error:
+            return Refusal(call.id, "missing", str(error))
+        except UsageError as error:
+            return Refusal(call.id, "usage", str(error))
+        except ShakeoutError as error:
+            return Refusal(call.id, "error", str(error))
+        except Exception as error:  # noqa: BLE001 - a user's class may raise anything
+            import traceback
+
+            text = "".join(traceback.format_exception(error)[-12:])
+            return Refusal(call.id, "error", f"{type(error).__name__}: {error}", traceback=text)
+
+    def _carry_out(self, call: DeviceCall) -> Any:
+        arguments = unpack(call.payload) if call.payload else ()
+        if call.op == "list":
+            return [_told(info) for info in self._table.list()]
+        if call.op == "adopt":
+            return _told(self._table.adopt(call.name))
+        if call.op == "create":
+            spec, args, kwargs, state, hwaddr = arguments
+            cls = self._class(spec)
+            return _told(self._table.create(cls, call.name, args, kwargs, state, hwaddr=hwaddr))
+        if call.op == "call":
+            args, kwargs = arguments
+            return self._table.call(call.device, "call", call.name, args, kwargs)
+        return self._table.call(call.device, call.op, call.name, arguments)
+
+    def _class(self, spec: ClassSpec) -> type[Device]:
+        module, qualname, sources = spec
+        if not module:
+            return BUILT_IN[qualname]
+        references = [SourceRef(*source) for source in sources]
+        if any(self._shipped.get(ref.name) != ref for ref in references):
+            self._shipped.update({ref.name: ref for ref in references})
+            ShippedFinder(references, self._codes).install()
+        import importlib
+
+        found: Any = importlib.import_module(module)
+        for part in qualname.split("."):
+            found = getattr(found, part)
+        if not isinstance(found, type) or not issubclass(found, Device):
+            raise UsageError(f"{qualname} of {module} is no device class")
+        return found
+
+    def _mentioned(self, value: Any) -> dict[int, tuple[str, str]]:
+        """Name and class of every device in *value*, so that the controller need not ask."""
+        return {device._id: (device._label, type(device).__name__) for device in _devices(value)}
+
+
+def serve(channel: socket.socket, order: ForkOrder, codes: CodeCache) -> int:
+    """Serve the calls that come over *channel* until it ends."""
+    mark_agent()
+    table = DeviceTable(Netlink(), UndoLog(order.undo_log), protected=order.protected)
+    server = DeviceServer(table, codes)
+    decoder = msgspec.msgpack.Decoder(DeviceCall | SourceText)
+    encode = msgspec.msgpack.Encoder().encode
+    reader = FrameReader()
+    while data := channel.recv(1 << 16):
+        for payload in reader.feed(data):
+            message = decoder.decode(payload)
+            if isinstance(message, SourceText):
+                server.source(message)
+            else:
+                channel.sendall(frame(encode(server.answer(message))))
+                sys.stdout.flush()
     return 0
+
+
+def _told(info: DeviceInfo) -> tuple[int, str, str, str, str]:
+    return (info.id, info.name, info.class_name, info.kind, info.hwaddr)
+
+
+def _devices(value: Any) -> Iterator[Device]:
+    if isinstance(value, Device):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _devices(item)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from _devices(item)

@@ -13,7 +13,7 @@ from typing import Any
 from shakeout.agent import restorefiles
 from shakeout.devices.namespaces import named
 from shakeout.devices.netlink import GONE, Change, Netlink
-from shakeout.devices.tablemessages import ADDRESS_FLAGS_GIVEN, is_kernels_address
+from shakeout.devices.tablemessages import ADDRESS_FLAGS_GIVEN, is_kernels_address, on_link
 from shakeout.errors import DeviceError
 from shakeout.wire import undo
 from shakeout.wire.network import Address, Link
@@ -174,6 +174,11 @@ def _route_add(netlink: Netlink, entry: undo.RouteAdd) -> str:
     try:
         netlink.route_add(row)
     except DeviceError as error:
+        if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+            # routes outlive the address that made their gateway reachable, but cannot be made without it;
+            # if the address comes back later, so does an entry for the route as it was then
+            netlink.route_add(on_link(row), replace=True)
+            return f"{text} added, its gateway is out of reach"
         if error.errno != errno.EEXIST:
             raise
         if row in netlink.routes(row.family):

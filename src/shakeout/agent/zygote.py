@@ -12,7 +12,6 @@ import os
 import select
 import signal
 import socket
-import sys
 import time
 from typing import Any, NoReturn
 
@@ -118,7 +117,7 @@ def _child(order: ForkOrder, fds: list[int], codes: CodeCache) -> NoReturn:
             os.close(fds[number])
         channel = fds[3]
         if order.kind == "devices":
-            status = _serve_devices(order, channel)
+            status = _serve_devices(order, codes, channel)
         else:
             _settle(order)
             status = _execute(order) if order.kind == "argv" else _run_module(order, codes, channel)
@@ -175,16 +174,16 @@ def _execute(order: ForkOrder) -> int:
 
 
 def _run_module(order: ForkOrder, codes: CodeCache, channel: int) -> int:
+    from shakeout.modules.order import decode_order
     from shakeout.modules.runner import run_module
 
-    sys.stdin = open(0, closefd=False, encoding="utf-8", errors="surrogateescape")  # noqa: PTH123, SIM115
-    return run_module(order.module, codes, channel)
+    return run_module(decode_order(order.module), codes, channel)
 
 
-def _serve_devices(order: ForkOrder, channel: int) -> int:
+def _serve_devices(order: ForkOrder, codes: CodeCache, channel: int) -> int:
     from shakeout.agent.device_process import serve
 
-    return serve(socket.socket(fileno=channel), order)
+    return serve(socket.socket(fileno=channel), order, codes)
 
 
 def _complain(channel: int, error: BaseException) -> None:

@@ -45,7 +45,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     origins: dict[str, str] = {}
 
 
-def load_settings(cwd: Path, env: Mapping[str, str], flags: Mapping[str, object] | None = None) -> Settings:
+def load_settings(
+    cwd: Path, env: Mapping[str, str], flags: Mapping[str, object] | None = None, *, file: Path | None = None
+) -> Settings:
     """The settings of a command started in *cwd*; depends on nothing but its arguments and the files.
 
     In rising order: defaults, ``shakeout.toml`` of the user's configuration directory, ``shakeout.toml`` of
@@ -55,6 +57,7 @@ def load_settings(cwd: Path, env: Mapping[str, str], flags: Mapping[str, object]
 
     Args:
         flags: settings by name, as text or as the value itself; None stands for "not given".
+        file: a configuration file to read in place of the user's and the project's.
 
     Raises:
         BadDocument: everything that is unknown or not accepted, with its place.
@@ -63,10 +66,11 @@ def load_settings(cwd: Path, env: Mapping[str, str], flags: Mapping[str, object]
     sources = _Sources(
         home, {"runs_dir": Path(env.get("XDG_STATE_HOME") or home / ".local/state") / "shakeout/runs"}
     )
-    for file in _files(cwd, Path(env.get("XDG_CONFIG_HOME") or home / ".config")):
-        document = load(file)
+    files = [file] if file else _files(cwd, Path(env.get("XDG_CONFIG_HOME") or home / ".config"))
+    for found in files:
+        document = load(found)
         for name, given in document.data.items():
-            sources.take(name, given, f"{file}:{document.place((name,))}", file.parent)
+            sources.take(name, given, f"{found}:{document.place((name,))}", found.parent)
     for name, text in _variables(env, sources.problems):
         sources.take(name, _split(name, text), f"{_PREFIX}{name.upper()}", cwd)
     for name, given in (flags or {}).items():

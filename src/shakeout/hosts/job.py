@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: The longest outcome that a module may send, in bytes.
 _OUTCOME_LIMIT = 64 << 20
+#: Exit status of a module's process that could not even begin; its outcome is the reason, as text.
+NOT_STARTED = 127
 #: Seconds that a killed job has to be reported dead before its host counts as lost.
 _KILL_PATIENCE = 15.0
 
@@ -72,6 +74,11 @@ class Job:
         self._session = session
         self._json = parse_json
         self._stdin_open = stdin_open
+        #: Signals that the recipe sent it.
+        self._signalled: set[int] = set()
+        #: Why it is being killed; becomes its reason if that is what ends it.
+        self._ending = ""
+        self._dismissed = False
         self._done: Waiter[bool] = Waiter()
         self._captures = {STDOUT: session.capture(self, "stdout"), STDERR: session.capture(self, "stderr")}
         self._outcome = bytearray()
@@ -149,22 +156,55 @@ class Job:
             raise UsageError(f"there is no signal {signalnum!r}; see the names in the module `signal`")
         if self.finished:
             return
-        if signalnum == signals.SIGKILL and not self.reason:
-            self.reason = "killed"
+        self._signalled.add(int(signalnum))
         self._session.send(Signal(self.id, int(signalnum)))
-        if signalnum == signals.SIGKILL and not self._done.wait(_KILL_PATIENCE):
+        if signalnum == signals.SIGKILL:
+            self._await_death()
+
+    def time_out(self, seconds: float) -> None:
+        """Kill it because its time is up."""
+        self._kill_because(f"timed out after {seconds:g} s, killed")
+
+    def interrupt(self) -> None:
+        """Kill it because the run is being interrupted; does not wait."""
+        if not self.finished:
+            self._ending = "interrupted, killed"
+            self._session.send(Signal(self.id, int(signals.SIGKILL)))
+
+    def dismiss(self) -> None:
+        """Kill it because the recipe is over; that it still ran is no failure."""
+        if not self.finished:
+            self._dismissed = True
+            self._kill_because("still running at the end of the recipe, killed")
+
+    def _kill_because(self, why: str) -> None:
+        if not self.finished:
+            self._ending = why
+            self._session.send(Signal(self.id, int(signals.SIGKILL)))
+            self._await_death()
+
+    def _await_death(self) -> None:
+        if not self._done.wait(_KILL_PATIENCE):
             raise HostLost(f"job {self.id} was killed, but its end was not reported in time", self.host)
 
     def write(self, data: str | bytes, *, end: bool = False) -> None:
         """More for the standard input of a job started with ``stdin=PIPE``; *end* closes it."""
         if not self._stdin_open:
             raise UsageError(f"job {self.id} on {self.host} has no open standard input; start it with stdin=PIPE")
-        raw = data.encode() if isinstance(data, str) else bytes(data)
-        for start in range(0, len(raw), CHUNK):
-            self._session.send(JobInput(self.id, raw[start : start + CHUNK]))
+        self._send_input(data.encode() if isinstance(data, str) else bytes(data))
         if end:
             self._stdin_open = False
             self._session.send(JobInput(self.id, b"", end=True))
+
+    def feed(self, data: bytes) -> None:
+        """All of a long standard input, and its end."""
+        self._send_input(data)
+        self._session.send(JobInput(self.id, b"", end=True))
+
+    def _send_input(self, data: bytes) -> None:
+        for start in range(0, len(data), CHUNK):
+            self._session.send(JobInput(self.id, data[start : start + CHUNK]))
+            self._session.wait_drained()
 
     def wait_output(self, pattern: str | re.Pattern[str], timeout: float = 60) -> re.Match[str]:
         """Wait until what it prints (either stream) matches *pattern*; the match.
@@ -259,6 +299,12 @@ class Job:
         self.duration = max(0.0, (done.finished_ns - done.started_ns) / 1e9)
         if done.error:
             self.reason = done.error
+        elif done.signal is not None and (self._ending or done.signal in self._signalled):
+            self.reason = self._ending or f"ended by {_signal_name(done.signal)}, sent by the recipe"
+            if self._dismissed or not self._ending:
+                # The recipe wanted it to end: that is no failure, and no success that was not expected either.
+                self._finish(not self.expected_fail)
+                return
         succeeded = self._conclude(done)
         self._finish(succeeded)
 
@@ -285,8 +331,10 @@ class Job:
         if not self._outcome:
             if not self.reason:
                 number = self.signal
-                name = signals.Signals(number).name if number in signals.valid_signals() else number
-                self.reason = f"it was ended by {name}" if number else "it ended without an outcome"
+                self.reason = f"it was ended by {_signal_name(number)}" if number else "it ended without an outcome"
+            return False
+        if self.exit_status == NOT_STARTED:
+            self.reason = text(bytes(self._outcome))
             return False
         try:
             outcome = decode_outcome(self._outcome)
@@ -343,6 +391,13 @@ class _Expectation:
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self.pattern = pattern
         self.found: Waiter[re.Match[str]] = Waiter()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signals.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def wait_all(jobs: Iterable[Job], timeout: float = 0) -> bool:

@@ -58,6 +58,11 @@ class JournalWriter:
         """The run's id."""
         return self.header.run
 
+    @property
+    def began_ns(self) -> int:
+        """When the run began, on the controller's monotonic clock."""
+        return self._began_ns
+
     def now_ns(self) -> int:
         """Nanoseconds since the run began: what an event that happens now has as ``t_ns``."""
         return self._clock.now_ns() - self._began_ns

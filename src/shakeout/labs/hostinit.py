@@ -141,5 +141,7 @@ def host_environment(name: str) -> dict[str, str]:
 
 def warm_up() -> None:
     """Load everything that a host's processes will need, so that forks share it."""
-    import shakeout.agent.device_process
-    import shakeout.modules.runner  # noqa: F401
+    import shakeout.agent.device_process  # noqa: F401
+    from shakeout.modules import runner
+
+    runner.warm_up()

@@ -14,7 +14,8 @@ import msgspec
 
 from shakeout.errors import HostError, LabLacks
 from shakeout.labs.orders import (
-    HostFailed, HostReady, KeepLab, LabFailed, LabReady, MakeHost, PortOrder, RemoveLab, Reports,
+    HostFailed, HostReady, HostsRemoved, KeepLab, LabFailed, LabReady, MakeHost, PortOrder, RemoveHosts, RemoveLab,
+    Reports,
 )  # fmt: skip
 from shakeout.wire.framing import FrameReader, frame
 
@@ -40,6 +41,7 @@ class NetnsLab:
         self._arrived: list[object] = []
         self._ready: LabReady | None = None
         self._closed = False
+        self._made = False
 
     def ready(self) -> LabReady:
         """Wait until the laboratory stands.
@@ -63,6 +65,7 @@ class NetnsLab:
             HostError: one could not be made.
         """
         self.ready()
+        self._made = True
         for name, ports in hosts.items():
             self._send(MakeHost(name, tuple(ports)))
         made: dict[str, HostReady] = {}
@@ -77,6 +80,15 @@ class NetnsLab:
         if failed:
             raise HostError("; ".join(f"host {report.name} could not be made: {report.text}" for report in failed))
         return made
+
+    def remove_hosts(self) -> None:
+        """Remove all hosts and wait until they are gone; the laboratory can make others."""
+        if self._made:
+            self._send(RemoveHosts())
+            deadline = time.monotonic() + PATIENCE
+            while not isinstance(self._next(deadline), HostsRemoved):
+                pass
+            self._made = False
 
     def keep(self) -> None:
         """The laboratory shall outlive this program."""

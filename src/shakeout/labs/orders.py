@@ -22,6 +22,10 @@ class MakeHost(msgspec.Struct, frozen=True, array_like=True, tag=True):
     ports: tuple[PortOrder, ...] = ()
 
 
+class RemoveHosts(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Remove all hosts and networks; the laboratory stays."""
+
+
 class KeepLab(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Do not remove the laboratory when this connection ends."""
 
@@ -52,6 +56,10 @@ class HostReady(msgspec.Struct, frozen=True, array_like=True, tag=True):
     pid: int
 
 
+class HostsRemoved(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """All hosts are gone."""
+
+
 class HostFailed(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """A host could not be made, and why."""
 
@@ -59,5 +67,5 @@ class HostFailed(msgspec.Struct, frozen=True, array_like=True, tag=True):
     text: str
 
 
-Orders = MakeHost | KeepLab | RemoveLab
-Reports = LabReady | LabFailed | HostReady | HostFailed
+Orders = MakeHost | RemoveHosts | KeepLab | RemoveLab
+Reports = LabReady | LabFailed | HostReady | HostFailed | HostsRemoved

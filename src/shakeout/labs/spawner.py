@@ -20,7 +20,7 @@ import msgspec
 
 from shakeout.labs.folders import LabFolder
 from shakeout.labs.orders import (
-    HostFailed, HostReady, KeepLab, LabFailed, LabReady, MakeHost, Orders, RemoveLab,
+    HostFailed, HostReady, HostsRemoved, KeepLab, LabFailed, LabReady, MakeHost, Orders, RemoveHosts, RemoveLab,
 )  # fmt: skip
 from shakeout.processes.namespaces import (
     MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_REC, NEWIPC, NEWNET, NEWNS, NEWPID, NEWUSER, NEWUTS, mount,
@@ -36,6 +36,10 @@ def main() -> NoReturn:
     control = socket.socket(fileno=int(sys.argv[1]))
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
+    null = os.open("/dev/null", os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)  # nothing of a laboratory writes between what its controller prints
+    os.close(null)
     try:
         folder = LabFolder.create()
         privileged = _enter_namespaces()
@@ -123,6 +127,7 @@ class Spawner:
         self._poll = select.poll()
         self._pending: dict[int, _Pending] = {}
         self._bridges: dict[str, int] = {}
+        #: Process 1 of each host -> its socket's path.
         self._hosts: dict[int, str] = {}
         self._made = 0
         self._keep = False
@@ -194,6 +199,8 @@ class Spawner:
             order = self._decoder.decode(payload)
             if isinstance(order, MakeHost):
                 self._make(order)
+            elif isinstance(order, RemoveHosts):
+                self._remove_hosts()
             elif isinstance(order, KeepLab):
                 self._keep = True
             elif isinstance(order, RemoveLab):
@@ -225,6 +232,17 @@ class Spawner:
         listener.close()
         self._pending[read] = _Pending(order.name, path)
         self._poll.register(read, select.POLLIN)
+
+    def _remove_hosts(self) -> None:
+        for pid, path in self._hosts.items():
+            os.kill(pid, signal.SIGKILL)  # process 1 of its namespaces: everything in them goes with it
+            os.waitpid(pid, 0)
+            os.unlink(path)  # noqa: PTH108
+        self._hosts.clear()
+        for index in self._bridges.values():
+            self._switch.link_del(index)
+        self._bridges.clear()
+        self._report(HostsRemoved())
 
     def _forget_all(self) -> None:
         """In a fresh fork: close what belongs to the spawner alone."""
@@ -264,7 +282,7 @@ class Spawner:
         del self._pending[fd]
         if ready:
             pid = int(first)
-            self._hosts[pid] = pending.name
+            self._hosts[pid] = pending.path
             self._report(HostReady(pending.name, pending.path, pid))
             return
         text = (rest or first).decode(errors="replace")

@@ -32,7 +32,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
 # ---- controller to agent ----------------------------------------------------------------------------------------
 
 
-class Hello(Message):
+class Hello(Message, frozen=True):
     """The first message; anything else first ends the connection."""
 
     versions: tuple[int, int]
@@ -44,14 +44,14 @@ class Hello(Message):
     release: str = ""
 
 
-class Sync(Message):
+class Sync(Message, frozen=True):
     """What time is it there?"""
 
     sequence: int
     t_ns: int
 
 
-class StartJob(Message):
+class StartJob(Message, frozen=True):
     """Start a process; exactly one of *shell*, *argv* and *module* says which."""
 
     id: int
@@ -73,7 +73,7 @@ class StartJob(Message):
     terminal: tuple[int, int] | None = None
 
 
-class JobInput(Message):
+class JobInput(Message, frozen=True):
     """More for a job's standard input."""
 
     id: int
@@ -81,7 +81,7 @@ class JobInput(Message):
     end: bool = False
 
 
-class Resize(Message):
+class Resize(Message, frozen=True):
     """A job's terminal has a new size."""
 
     id: int
@@ -89,14 +89,14 @@ class Resize(Message):
     columns: int
 
 
-class Signal(Message):
+class Signal(Message, frozen=True):
     """Send a signal to a job's whole process group; with SIGKILL, to all that it left behind elsewhere, too."""
 
     id: int
     signum: int
 
 
-class Credit(Message):
+class Credit(Message, frozen=True):
     """*size* bytes of a job's stream have been taken: as many may follow."""
 
     id: int
@@ -104,7 +104,7 @@ class Credit(Message):
     size: int
 
 
-class SourceText(Message):
+class SourceText(Message, frozen=True):
     """The source of one Python module, for test modules and device classes that follow."""
 
     sha256: str
@@ -112,7 +112,7 @@ class SourceText(Message):
     text: bytes
 
 
-class DeviceCall(Message):
+class DeviceCall(Message, frozen=True):
     """Something done with a device; the session process answers with Answer or Refusal."""
 
     id: int
@@ -122,7 +122,7 @@ class DeviceCall(Message):
     payload: bytes = b""
 
 
-class SetSetting(Message):
+class SetSetting(Message, frozen=True):
     """Write a file below /proc or /sys; what was there is put back at the end."""
 
     id: int
@@ -130,7 +130,7 @@ class SetSetting(Message):
     value: bytes
 
 
-class ReadSetting(Message):
+class ReadSetting(Message, frozen=True):
     """Read a file below /proc or /sys."""
 
     id: int
@@ -155,7 +155,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     target: str = ""
 
 
-class PutFiles(Message):
+class PutFiles(Message, frozen=True):
     """Files are coming for *path*: their entries now, their contents as FileData, one after the other.
 
     With *by_fd*, one descriptor comes along and is the content of the only file.
@@ -171,14 +171,14 @@ class PutFiles(Message):
     name: str = ""
 
 
-class FileData(Message):
+class FileData(Message, frozen=True):
     """Some content of transfer *id*, in the order of its entries (in either direction)."""
 
     id: int
     data: bytes
 
 
-class GetFiles(Message):
+class GetFiles(Message, frozen=True):
     """Send what is at *path*; answered by Listing messages, then FileData, then Answer."""
 
     id: int
@@ -188,7 +188,7 @@ class GetFiles(Message):
     by_fd: bool = False
 
 
-class EndSession(Message):
+class EndSession(Message, frozen=True):
     """The recipe is over: end what runs, undo everything, release the host."""
 
     #: Leave the host as it is (jobs, devices, everything) for somebody to look at.
@@ -198,7 +198,7 @@ class EndSession(Message):
 # ---- agent to controller ----------------------------------------------------------------------------------------
 
 
-class Welcome(Message):
+class Welcome(Message, frozen=True):
     """The session is open."""
 
     version: int
@@ -210,7 +210,7 @@ class Welcome(Message):
     release: str = ""
 
 
-class Refused(Message):
+class Refused(Message, frozen=True):
     """No session; the connection ends."""
 
     code: Literal["version", "lease", "role", "release"]
@@ -219,7 +219,7 @@ class Refused(Message):
     holder: str = ""
 
 
-class SyncReply(Message):
+class SyncReply(Message, frozen=True):
     """The time here, and the time there when it was asked for."""
 
     sequence: int
@@ -227,7 +227,7 @@ class SyncReply(Message):
     host_ns: int
 
 
-class JobStarted(Message):
+class JobStarted(Message, frozen=True):
     """A job runs as process *pid* (as the host numbers them)."""
 
     id: int
@@ -235,7 +235,7 @@ class JobStarted(Message):
     host_ns: int
 
 
-class Output(Message):
+class Output(Message, frozen=True):
     """Some of what a job wrote; may still come after its JobDone, from processes that it left behind."""
 
     id: int
@@ -243,7 +243,7 @@ class Output(Message):
     data: bytes
 
 
-class JobDone(Message):
+class JobDone(Message, frozen=True):
     """A job's leader has ended.
 
     Exactly one of *exit_status* and *signal* is set, or neither and *error* says why it could not be started.
@@ -259,14 +259,14 @@ class JobDone(Message):
     error: str = ""
 
 
-class Answer(Message):
+class Answer(Message, frozen=True):
     """A request was carried out; *payload* is packed plain data."""
 
     id: int
     payload: bytes = b""
 
 
-class Refusal(Message):
+class Refusal(Message, frozen=True):
     """A request was not carried out.
 
     Attributes:
@@ -281,7 +281,7 @@ class Refusal(Message):
     traceback: str = ""
 
 
-class Listing(Message):
+class Listing(Message, frozen=True):
     """Entries of a transfer to the controller. With *by_fd*, the only file's descriptor comes along."""
 
     id: int
@@ -296,7 +296,7 @@ class Step(msgspec.Struct, frozen=True, array_like=True):
     error: str = ""
 
 
-class Ended(Message):
+class Ended(Message, frozen=True):
     """The session is over and the host as it was, but for the steps that failed."""
 
     steps: tuple[Step, ...] = ()

@@ -1,0 +1,76 @@
+"""An agent as a program of its own: ``shakeout agent --socket PATH``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+from shakeout.agent.properties import collect
+from shakeout.agent.server import Agent
+from shakeout.agent.zygote import start_zygote
+from shakeout.errors import UsageError
+from shakeout.modules import runner
+from shakeout.processes.namespaces import become_subreaper
+from shakeout.wire.reactor import Reactor
+
+
+def serve(path: Path, state: Path) -> None:
+    """Serve controllers that connect to the unix socket *path*, until SIGTERM or SIGINT.
+
+    What an agent before this one left half-done (it was killed) is undone first.
+
+    Args:
+        state: a directory for the lease and the undo log; made if need be.
+
+    Raises:
+        UsageError: the socket or the directory cannot be made.
+    """
+    listener = _listener(path)
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{state} cannot be the agent's state directory: {error.strerror}") from error
+    runner.warm_up()
+    _, zygote = start_zygote()
+    become_subreaper()
+    reactor = Reactor()
+    agent = Agent(reactor, zygote, state, collect(), _environment())
+    agent.recover()
+    agent.listen(listener)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: agent.stop())
+    try:
+        reactor.run()
+    finally:
+        agent.close()
+        path.unlink(missing_ok=True)
+
+
+def _listener(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.is_socket() and not _alive(path):
+            path.unlink()
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.listen(64)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(f"the agent cannot listen at {path}: {reason}; give another path with --socket") from error
+    return listener
+
+
+def _alive(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def _environment() -> dict[str, str]:
+    """The variables that jobs start with: the agent's own, which its service manager decides."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("SHAKEOUT_", "PYTHON"))}

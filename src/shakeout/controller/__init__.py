@@ -1,0 +1,1 @@
+"""The controller: match, connect, test, undo, and the journal of it all."""

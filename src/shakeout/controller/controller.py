@@ -1,0 +1,144 @@
+"""The library's entry point: run recipes from a script of one's own."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from shakeout.controller.breakpoints import TerminalPrompt
+from shakeout.controller.run import Options, Run, matches
+from shakeout.errors import BadRecipe, UsageError
+from shakeout.labs.provider import DefaultLab, PoolManager
+from shakeout.matching.mapper import ConstraintMapper, Mapper, Match
+from shakeout.recipe.base import BaseRecipe
+
+_log = logging.getLogger("shakeout")
+
+
+class Controller:
+    """Runs recipes.
+
+    Example:
+        >>> ctl = Controller()
+        >>> run = ctl.run(MyRecipe(mtu=8000))  # doctest: +SKIP
+        >>> run.verdict  # doctest: +SKIP
+        <Verdict.PASSED: 'passed'>
+
+    Args:
+        debug: 1 turns debug logging on.
+        mapper: a class (or instance) with the methods of `shakeout.matching.mapper.Mapper`.
+        pools: names of configured pools, or directories; none means all configured ones, and without any the
+            default laboratory makes the hosts.
+        pool_checks: set hosts aside that do not answer, and try the next match.
+        config: a configuration file instead of the usual ones.
+        pool_manager: where hosts come from, in place of *pools*: see `shakeout.labs.provider.PoolManager`.
+        runs_dir: the folder for the runs' folders; default: as configured.
+        breakpoints: whether `self.breakpoint()` stops.
+        keep: leave hosts as they are at the end.
+        timeout: seconds that each recipe may take; 0: any.
+    """
+
+    def __init__(
+        self,
+        debug: int = 0,
+        mapper: type[Mapper] | Mapper = ConstraintMapper,
+        pools: Sequence[str] = (),
+        pool_checks: bool = True,
+        config: str | Path | None = None,
+        *,
+        pool_manager: PoolManager | None = None,
+        runs_dir: str | Path | None = None,
+        breakpoints: bool = True,
+        keep: bool = False,
+        timeout: float = 0,
+    ) -> None:
+        from shakeout.labs.pools import pool_manager_for
+
+        settings = _settings(config, runs_dir)
+        if debug:
+            logging.basicConfig(level=logging.DEBUG, format="%(relativeCreated)8d ms %(name)s: %(message)s")
+        if isinstance(pools, str):
+            raise UsageError(f"pools is a list of names or directories, not the text {pools!r}; say pools=[{pools!r}]")
+        self._mapper: Mapper = mapper() if isinstance(mapper, type) else mapper
+        self._pool_manager = pool_manager
+        self._make_pools: Callable[[], PoolManager] = lambda: pool_manager_for(
+            settings.pools, pools, default=DefaultLab
+        )
+        self._runs_dir = settings.runs_dir
+        self._artifact_limit = settings.artifact_limit
+        self._pool_checks = pool_checks
+        self._breakpoints = breakpoints
+        self._keep = keep
+        self._timeout = timeout
+        if settings.plugin_path:
+            from shakeout import plugins
+
+            plugins.configure(settings.plugin_path)
+
+    def run(self, recipe: BaseRecipe, **mapper_options: Any) -> Run:
+        """Run *recipe*: find hosts, test, put every host back.
+
+        Args:
+            mapper_options: for the mapper: ``all_matches=True``, ``allow_virtual=True`` …
+
+        Returns:
+            the run: its verdict, parts, journal.
+
+        Raises:
+            NoMatch: no hosts meet the requirements; the message says why.
+            Exception: whatever `test()` raised, after every host has been put back.
+        """
+        if not isinstance(recipe, BaseRecipe):
+            hint = f": {recipe.__name__}(...)" if isinstance(recipe, type) else ""
+            raise BadRecipe(f"run() takes a recipe's instance{hint}, not {recipe!r}")
+        pools = self._pool_manager or self._make_pools()
+        run: Run | None = None
+        try:
+            # Found out first: what cannot be done as asked leaves nothing behind, not even a run's folder.
+            matches(recipe, pools, self._mapper, {**mapper_options, "all_matches": False})
+            options = Options(
+                keep=self._keep,
+                timeout=self._timeout,
+                prompt=TerminalPrompt(lambda: run.id if run else "") if self._breakpoints else None,
+                artifact_limit=self._artifact_limit,
+                pool_checks=self._pool_checks,
+                mapper_options=mapper_options,
+                command=tuple(sys.argv),
+            )
+            with Run(self._runs_dir, pools, self._mapper, options, say=_tell) as run:
+                results = run.recipe(recipe)
+        finally:
+            if self._pool_manager is None:
+                pools.close()
+        for result in results:
+            if result.error is not None:
+                _log.error("recipe %s was terminated by an unexpected exception", type(recipe).__name__)
+                raise result.error
+        return run
+
+    def matches(self, recipe: BaseRecipe, **mapper_options: Any) -> Sequence[Match]:
+        """The matches that `run` would use, without connecting to any host."""
+        pools = self._pool_manager or self._make_pools()
+        try:
+            return matches(recipe, pools, self._mapper, mapper_options)
+        finally:
+            if self._pool_manager is None:
+                pools.close()
+
+
+def _tell(text: str) -> None:
+    _log.warning("%s", text)
+
+
+def _settings(config: str | Path | None, runs_dir: str | Path | None) -> Any:
+    import os
+
+    from shakeout.config.settings import load_settings
+
+    flags = {} if runs_dir is None else {"runs_dir": str(runs_dir)}
+    if config is None:
+        return load_settings(Path.cwd(), os.environ, flags)
+    return load_settings(Path.cwd(), os.environ, flags, file=Path(config))

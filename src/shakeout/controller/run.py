@@ -1,0 +1,284 @@
+"""A run: all recipes of one invocation, on all their matches, in one journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import shakeout
+
+from shakeout.controller.interrupts import Interrupts
+from shakeout.controller.part import Part, PartResult
+from shakeout.controller.recorder import Observer, PartRecorder
+from shakeout.errors import AgentUnreachable, LeaseHeld, NoMatch, UsageError
+from shakeout.hosts.loop import LoopThread
+from shakeout.hosts.session import Session
+from shakeout.journal.events import HostSetAside, Log, PartStarted, RunFinished
+from shakeout.journal.events import Match as MatchEvent
+from shakeout.journal.verdict import Verdict, combine
+from shakeout.journal.writer import JournalWriter, create_run
+from shakeout.labs.mac_pool import MacPool
+from shakeout.labs.provider import PoolManager
+from shakeout.matching.mapper import Mapper, Match, describe, no_match
+from shakeout.matching.requirements import Requirements, resolve
+from shakeout.params import plain
+from shakeout.recipe.base import BaseRecipe
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run is done.
+
+    Attributes:
+        keep: leave the hosts of the last part as they are.
+        timeout: seconds that each recipe may take; 0: any.
+        prompt: whom to ask at breakpoints; None passes over them.
+        artifact_limit: bytes after which an artifact is cut.
+        pool_checks: whether a host that does not answer is set aside and the next match tried.
+        mapper_options: for the mapper: all_matches and so on.
+    """
+
+    keep: bool = False
+    timeout: float = 0
+    prompt: Any = None
+    artifact_limit: int = 4 << 30
+    pool_checks: bool = True
+    mapper_options: Mapping[str, Any] = {}
+    command: tuple[str, ...] = ()
+
+
+class Run:
+    """A run that is being made, and afterwards what came of it.
+
+    Use as a context manager: leaving it writes the verdict and frees everything.
+
+    Attributes:
+        id: the run's id.
+        folder: its folder, with the journal and the artifacts.
+        parts: the verdicts of its parts.
+        kept: how the kept laboratory is called; "" if nothing was kept.
+    """
+
+    def __init__(
+        self,
+        runs_dir: Path,
+        pools: PoolManager,
+        mapper: Mapper,
+        options: Options,
+        *,
+        observers: tuple[Observer, ...] = (),
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._pools = pools
+        self._mapper = mapper
+        self._options = options
+        self._observers = observers
+        self._say = say
+        self._journal: JournalWriter = create_run(
+            runs_dir, kind="recipe", command=options.command, version=shakeout.__version__
+        )
+        self._recorder = PartRecorder(self._journal, 0, observers)
+        self._interrupts = Interrupts(say)
+        self._macs = MacPool("02:5b")
+        self._loop: LoopThread | None = None
+        self._finished = False
+        self.id = self._journal.run
+        self.folder = self._journal.folder
+        self.parts: list[Verdict] = []
+        self.results: list[PartResult] = []
+        self.usage_error: UsageError | None = None
+        self.kept = ""
+
+    def __enter__(self) -> Run:
+        self._interrupts.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.finish()
+        finally:
+            self._interrupts.__exit__()
+
+    @property
+    def verdict(self) -> Verdict:
+        """Of all its parts together."""
+        return combine(self.parts)
+
+    @property
+    def exit_status(self) -> int:
+        """0 passed, 1 failed, 2 not done as asked, 3 broken, 130 interrupted."""
+        status = self.verdict.exit_status
+        return 2 if self.usage_error is not None and status in (0, 1, 3) else status
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal asked for its end."""
+        return self._interrupts.interrupted
+
+    @property
+    def journal(self) -> Path:
+        """The journal's file."""
+        return self.folder / "journal.jsonl"
+
+    def recipe(self, recipe: BaseRecipe) -> list[PartResult]:
+        """Run *recipe* on its match, or with ``all_matches`` on all of them.
+
+        Raises:
+            NoMatch: no hosts meet its requirements; with the explanation.
+        """
+        requirements = resolve(recipe.req, recipe.params)
+        results: list[PartResult] = []
+        excluded: set[str] = set()
+        done: set[tuple[str, ...]] = set()
+        while True:
+            set_aside = False
+            inventory = self._pools.inventory(requirements)
+            options = {**self._options.mapper_options}
+            for match in self._mapper.matches(requirements, inventory, exclude=frozenset(excluded), **options):
+                key = tuple(f"{host_id}={entry.name}" for host_id, entry in match.hosts.items())
+                key += tuple(f"{label}@{network}" for label, network in match.networks.items())
+                if key in done:
+                    continue
+                done.add(key)
+                outcome = self._on_match(recipe, match, len(results) + 1)
+                if not isinstance(outcome, PartResult):
+                    excluded |= outcome
+                    set_aside = True
+                    break
+                results.append(outcome)
+                if self.interrupted or outcome.usage:
+                    return results
+            if not set_aside:
+                break
+        if not results:
+            raise self._nothing(requirements, inventory, excluded)
+        return results
+
+    def finish(self) -> None:
+        """Write the verdict and free everything; harmless the second time."""
+        if self._finished:
+            return
+        self._finished = True
+        counts: dict[str, int] = {}
+        for verdict in self.parts:
+            counts[verdict.value] = counts.get(verdict.value, 0) + 1
+        try:
+            verdict = Verdict.CANCELLED if self.interrupted else self.verdict
+            error = str(self.usage_error) if self.usage_error is not None else ""
+            if error and not self.parts:
+                verdict = Verdict.ERROR
+            self._recorder.write(
+                RunFinished(verdict=verdict, counts=counts, duration_s=self._journal.now_ns() / 1e9, error=error)
+            )
+        finally:
+            self._journal.close()
+            if self._loop is not None:
+                self._loop.close()
+
+    def refuse(self, error: UsageError) -> None:
+        """The run cannot be (or be gone on with) as asked; it ends with status 2."""
+        self.usage_error = self.usage_error or error
+        self._recorder.write(Log(level="error", text=str(error)))
+
+    # -- inner parts ----------------------------------------------------------------------------------
+
+    def _on_match(self, recipe: BaseRecipe, match: Match, index: int) -> PartResult | Collection[str]:
+        """Run *recipe* on *match*; or the names of hosts that did not answer."""
+        opened = self._pools.open(match)
+        failures = dict(opened.failures)
+        sessions: dict[str, Session] = {}
+        recorder = PartRecorder(self._journal, len(self.parts) + 1, self._observers)
+        if not failures:
+            sessions, failures = self._connect(match, opened.transports, recorder)
+        if failures:
+            for session in sessions.values():
+                session.abandon()
+            self._pools.release()
+            return self._set_aside(failures)
+        description = describe(match).splitlines()
+        recorder.write(
+            PartStarted(
+                recipe=type(recipe).__name__,
+                file=_file_of(type(recipe)),
+                params=plain(recipe.params),
+                match_index=index,
+            )
+        )
+        recorder.write(
+            MatchEvent(
+                description=tuple(description),
+                hosts={host_id: entry.name for host_id, entry in match.hosts.items()},
+                networks=dict(match.networks),
+            )
+        )
+        part = Part(
+            recipe, match, sessions, opened.links, recorder, self._interrupts, prompt=self._options.prompt,
+            take_mac=self._macs.take, timeout=self._options.timeout, keep=self._options.keep,
+        )  # fmt: skip
+        result = part.run()
+        self.parts.append(result.verdict)
+        self.results.append(result)
+        if self._options.keep:
+            self.kept = self._pools.keep()
+        self._pools.release()
+        return result
+
+    def _connect(
+        self, match: Match, transports: Mapping[str, Any], recorder: PartRecorder
+    ) -> tuple[dict[str, Session], dict[str, str]]:
+        """Open sessions with all hosts at once; those that failed, by the host's name, and why."""
+        if self._loop is None:
+            self._loop = LoopThread()
+        sessions: dict[str, Session] = {}
+        for host_id, transport in transports.items():
+            sessions[host_id] = Session(
+                host_id, transport, self._loop.reactor, recorder, run=self.id, artifact_limit=self._options.artifact_limit
+            )
+            sessions[host_id].begin()
+        failures: dict[str, str] = {}
+        for host_id, session in sessions.items():
+            try:
+                session.welcome()
+            except (AgentUnreachable, LeaseHeld) as error:
+                failures[match.hosts[host_id].name] = str(error)
+        return sessions, failures
+
+    def _set_aside(self, failures: Mapping[str, str]) -> Collection[str]:
+        for name, reason in failures.items():
+            if not self._options.pool_checks:
+                raise AgentUnreachable(reason, name)
+            self._recorder.write(HostSetAside(host=name, reason=reason))
+            self._say(f"host {name} is set aside: {reason}")
+        return set(failures)
+
+    def _nothing(self, requirements: Requirements, inventory: Any, excluded: set[str]) -> NoMatch:
+        error = no_match(requirements, inventory, exclude=frozenset(excluded), **self._options.mapper_options)
+        if excluded:
+            return NoMatch(f"{error} (set aside, because they did not answer: {', '.join(sorted(excluded))})")
+        return error
+
+
+def matches(
+    recipe: BaseRecipe, pools: PoolManager, mapper: Mapper, options: Mapping[str, Any]
+) -> Sequence[Match]:
+    """The matches that a run of *recipe* would use, without connecting to anything.
+
+    Raises:
+        NoMatch: there is none.
+    """
+    requirements = resolve(recipe.req, recipe.params)
+    inventory = pools.inventory(requirements)
+    found = list(mapper.matches(requirements, inventory, **options))
+    if not found:
+        raise no_match(requirements, inventory, **options)
+    return found
+
+
+def _file_of(cls: type) -> str:
+    import sys
+
+    return getattr(sys.modules.get(cls.__module__), "__file__", "") or ""
+
+

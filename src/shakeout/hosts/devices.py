@@ -1,0 +1,173 @@
+"""A host's devices on the controller: they are found by name, made by assignment, and asked over the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from shakeout.devices.base import Device
+from shakeout.devices.binding import bind_remote, creation, make_remote
+from shakeout.devices.kinds import BUILT_IN
+from shakeout.devices.references import to_devices, to_references
+from shakeout.errors import ShakeoutError, UnknownName, UsageError
+from shakeout.journal.events import DeviceChanged
+from shakeout.wire.messages import DeviceCall
+from shakeout.wire.plain import pack, unpack
+
+if TYPE_CHECKING:
+    from shakeout.hosts.session import Session
+
+_REMOVERS = ("destroy", "remove")
+
+
+class HostDevices:
+    """The devices of one host, and the `DeviceRemote` that they ask.
+
+    Args:
+        links: what the recipe calls an interface -> the name of the link on the host.
+        take_mac: gives hardware addresses for devices that are made.
+    """
+
+    def __init__(self, session: Session, links: Mapping[str, str], take_mac: Callable[[], str] | None = None) -> None:
+        self._session = session
+        self._links = dict(links)
+        self._take_mac = take_mac or (lambda: "")
+        self._by_name: dict[str, Device] = {}
+        self._by_id: dict[int, Device] = {}
+
+    def names(self) -> list[str]:
+        """The names that the recipe knows."""
+        return list(dict.fromkeys([*self._links, *self._by_name]))
+
+    def find(self, name: str) -> Device:
+        """The device that the recipe calls *name*.
+
+        Raises:
+            UnknownDevice: the host has none of that name.
+        """
+        device = self._by_name.get(name)
+        if device is None:
+            try:
+                told = self._ask(0, "adopt", self._links.get(name, name))
+            except UnknownName as error:
+                raise UnknownDevice(str(error)) from None
+            device = self._by_name[name] = self._known(told[0], name, told[2])
+        return device
+
+    def create(self, name: str, device: object) -> None:
+        """Make *device* on the host, as *name*.
+
+        Raises:
+            UsageError: it is no device, or the name is taken.
+            DeviceError, LabLacks: the host cannot make it.
+        """
+        where = f"{self._session.name}.{name}"
+        if not isinstance(device, Device):
+            hint = f"; make one: {device.__name__}()" if isinstance(device, type) else ""
+            raise UsageError(f"{where} can only be a device, not {device!r}{hint}")
+        if name in self._by_name or name in self._links:
+            raise UsageError(f"{where} exists already; choose another name, or remove it first: {where}.destroy()")
+        made = creation(device)
+        payload = (
+            self._spec(type(device)),
+            to_references(made.args, self),
+            to_references(made.kwargs, self),
+            to_references(made.state, self),
+            self._take_mac(),
+        )
+        try:
+            told = self._ask(0, "create", name, pack(payload, where=f"what {type(device).__name__} was made with"))
+        except ShakeoutError as error:
+            self._record(name, "create", type(device).__name__, None, str(error))
+            raise
+        bind_remote(device, self, told[0], where)
+        self._by_name[name] = self._by_id[told[0]] = device
+        self._record(name, "create", type(device).__name__, {"args": made.args, **made.kwargs} if made.args else made.kwargs)
+
+    def all(self) -> Iterable[Device]:
+        """All devices of the host, in the kernel's order."""
+        names = {link: name for name, link in self._links.items()}
+        return [
+            self._known(number, names.get(link, link), class_name)
+            for number, link, class_name, _, _ in self._ask(0, "list")
+        ]
+
+    # -- what devices ask (`DeviceRemote`) ------------------------------------------------------------
+
+    def get(self, device_id: int, name: str) -> Any:
+        """The value of an attribute."""
+        return self._ask(device_id, "get", name)
+
+    def set(self, device_id: int, name: str, value: Any) -> None:
+        """Set an attribute; returns when the host has done it."""
+        shown = to_references(value, self)
+        self._change(device_id, "set", name, pack((shown,), where=f"the value of {name}"), value)
+
+    def call(self, device_id: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a method."""
+        payload = pack((to_references(args, self), to_references(kwargs, self)), where=f"an argument of {name}()")
+        shown = [*args, *(f"{key}={value!r}" for key, value in kwargs.items())]
+        result = self._change(device_id, "call", name, payload, shown)
+        if name in _REMOVERS:
+            self._forget(device_id)
+        return result
+
+    def items(self, device_id: int) -> Iterable[tuple[str, Any]]:
+        """All public attributes with their values."""
+        return [(name, value) for name, value in self._ask(device_id, "items")]
+
+    # -- inner parts ----------------------------------------------------------------------------------
+
+    def _change(self, device_id: int, op: str, name: str, payload: bytes, shown: Any) -> Any:
+        label = self._by_id[device_id]._label.partition(".")[2] if device_id in self._by_id else str(device_id)
+        try:
+            result = self._ask(device_id, op, name, payload)
+        except ShakeoutError as error:
+            self._record(label, op, name, shown, str(error))
+            raise
+        self._record(label, op, name, shown)
+        return result
+
+    def _ask(self, device_id: int, op: str, name: str = "", payload: bytes = b"") -> Any:
+        raw = self._session.ask(lambda number: DeviceCall(number, device_id, op, name, payload))  # type: ignore[arg-type]
+        value, mentioned = unpack(raw)
+        if not mentioned:
+            return value
+        return to_devices(value, lambda number: self._known(number, *mentioned[number]))
+
+    def _known(self, number: int, name: str, class_name: str) -> Device:
+        device = self._by_id.get(number)
+        if device is None:
+            cls = BUILT_IN.get(class_name, Device)
+            device = self._by_id[number] = make_remote(cls, self, number, f"{self._session.name}.{name}")
+        return device
+
+    def _spec(self, cls: type[Device]) -> tuple[str, str, tuple[tuple[str, str, str, bool], ...]]:
+        """What the host needs to have the class."""
+        if BUILT_IN.get(cls.__name__) is cls:
+            return ("", cls.__name__, ())
+        from shakeout.modules.source import manifest_of
+
+        manifest = manifest_of(cls)
+        self._session.ship(manifest.sources)
+        sources = tuple((s.name, s.filename, s.sha256, s.is_package) for s in manifest.sources)
+        return (manifest.entry_module, manifest.qualname, sources)
+
+    def _forget(self, device_id: int) -> None:
+        """A software device was removed: its name is free again (hardware stays)."""
+        device = self._by_id.get(device_id)
+        for name in [name for name, known in self._by_name.items() if known is device and name not in self._links]:
+            del self._by_name[name]
+
+    def _record(self, device: str, action: str, name: str, value: Any, error: str = "") -> None:
+        self._session.recorder.write(
+            DeviceChanged(host=self._session.name, device=device, action=action, name=name, value=value, error=error)
+        )
+
+
+class UnknownDevice(UnknownName, AttributeError):
+    """A name that is no device of the host; an AttributeError, too, so that `hasattr` works."""
+
+    def __init__(self, text: str) -> None:
+        UnknownName.__init__(self, "device", "")
+        self.args = (text,)

@@ -1,0 +1,372 @@
+"""A host, as a recipe has it in ``self.matched``."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from shakeout.errors import ConditionTimeout, UsageError
+from shakeout.hosts.job import Job
+from shakeout.hosts.props import Props
+from shakeout.journal.events import JobStarted, Setting
+from shakeout.wire.messages import ReadSetting, SetSetting, StartJob
+from shakeout.wire.plain import unpack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shakeout.devices import Device
+    from shakeout.hosts.devices import HostDevices
+    from shakeout.hosts.session import Session
+    from shakeout.modules.base import BaseTestModule
+
+#: ``stdin=PIPE`` keeps a job's standard input open for `Job.write`.
+PIPE: Final = "\0shakeout.PIPE"
+
+#: What runs on a host: a command for bash, an argument list, or a test module.
+What = "str | Sequence[str | os.PathLike[str]] | BaseTestModule"
+
+
+class Host:
+    """One matched host: jobs, files, settings and, as attributes, its network devices.
+
+    ``host.eth0`` is the device of that name (the one the recipe asked for, or any that the host has);
+    ``host.br0 = BridgeDevice()`` makes one. Iterating gives all devices.
+
+    Attributes:
+        name: what the recipe calls it.
+        props: what its agent found out about it.
+        params: what its pool says of it.
+    """
+
+    name: str
+    props: Props
+    params: Props
+    jobs: list[Job]
+
+    def __init__(self, session: Session, devices: HostDevices, params: Mapping[str, Any] | None = None) -> None:
+        put = object.__setattr__
+        put(self, "name", session.name)
+        put(self, "props", Props(session.name, session.props))
+        put(self, "params", Props(session.name, params or {}))
+        put(self, "jobs", [])
+        put(self, "_session", session)
+        put(self, "_devices", devices)
+        put(self, "_shipping", None)
+
+    # -- jobs -----------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        what: str | Sequence[str | os.PathLike[str]] | BaseTestModule,
+        bg: bool = False,
+        fail: bool = False,
+        timeout: float = 60,
+        path: str = "",
+        json: bool = False,
+        netns: str | None = None,
+        desc: str | None = None,
+        *,
+        stdin: str | bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+    ) -> Job:
+        """Run a command or a test module.
+
+        Args:
+            what: a string for bash, a list of arguments (no shell), or a test module's instance.
+            bg: return at once; *timeout* does not count then.
+            fail: the job is expected to fail, and passes if it does.
+            timeout: seconds (fractions allowed) until it is killed; 0: never.
+            path: working directory.
+            json: parse standard output into `Job.result`.
+            netns: run in that network namespace of the host.
+            desc: what logs and the summary call it.
+            stdin: its standard input; PIPE leaves it open for `Job.write`.
+            env: variables over those of the host.
+            user: run as that user (a name or a number).
+
+        Returns:
+            the job: ended, unless *bg*.
+
+        Raises:
+            HostLost: the connection to the host broke.
+            UsageError: the arguments make no sense together.
+        """
+        job = self.start(
+            what, bg=bg, fail=fail, timeout=0 if bg else timeout, path=path, json=json, netns=netns, desc=desc,
+            stdin=stdin, env=env, user=user,
+        )  # fmt: skip
+        if not bg:
+            self.conclude(job, timeout)
+        return job
+
+    def start(
+        self,
+        what: str | Sequence[str | os.PathLike[str]] | BaseTestModule,
+        *,
+        bg: bool,
+        fail: bool = False,
+        timeout: float = 0,
+        path: str = "",
+        json: bool = False,
+        netns: str | None = None,
+        desc: str | None = None,
+        stdin: str | bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+    ) -> Job:
+        """The first half of `run`: start it and return; `conclude` is the second."""
+        _check_timeout(timeout)
+        session = self._session
+        number = session.next_job()
+        keep = stdin == PIPE
+        order, shown, module = self._order(number, what)
+        order = {
+            "cwd": os.fspath(path),
+            "netns": netns or "",
+            "user": user or "",
+            "env": _environment(env),
+            "stdin": _bytes(stdin) if stdin is not None and not keep else b"",
+            "keep_stdin": keep,
+            "announce": bg,
+            **order,
+        }
+        kind = "module" if module is not None else "shell" if "shell" in order else "argv"
+        job = Job(
+            session, number, shown, kind=kind, desc=desc or "", fail=fail, parse_json=json, module=module,
+            stdin_open=keep,
+        )  # fmt: skip
+        event = JobStarted(
+            host=self.name, job=number, kind=kind, what=shown, desc=desc or "", bg=bg, expected_fail=fail,
+            timeout=timeout, netns=netns or "",
+        )  # fmt: skip
+        rest = order.pop("stdin")
+        if keep or len(rest) <= _INLINE_STDIN:
+            session.start(job, StartJob(number, stdin=rest, **order), event)
+        else:
+            session.start(job, StartJob(number, **{**order, "keep_stdin": True}), event)
+            job.feed(rest)
+        self.jobs.append(job)
+        return job
+
+    def conclude(self, job: Job, timeout: float) -> None:
+        """Wait for a foreground job; kill it when its time is up."""
+        try:
+            if not job.wait(timeout):
+                job.time_out(timeout)
+        except BaseException:
+            # Ctrl-C, or a signal that ends the run: nothing of this job shall go on behind its back.
+            job.interrupt()
+            raise
+
+    # -- settings and files ---------------------------------------------------------------------------
+
+    def sysfs_set(self, path: str, value: object) -> str:
+        """Write a file below /sys (*path* relative to it, or absolute); it is put back at the end.
+
+        Returns:
+            what was there before.
+
+        Raises:
+            UsageError: there is no such file, or it does not accept the value.
+            LabLacks: it belongs to the whole machine, and this laboratory's hosts share one.
+        """
+        return self._set("/sys", path, value)
+
+    def procfs_set(self, path: str, value: object) -> str:
+        """Write a file below /proc: ``procfs_set("sys/net/ipv4/ip_forward", 1)``; else as `sysfs_set`."""
+        return self._set("/proc", path, value)
+
+    def sysfs_get(self, path: str) -> str:
+        """What a file below /sys says."""
+        return self._get("/sys", path)
+
+    def procfs_get(self, path: str) -> str:
+        """What a file below /proc says."""
+        return self._get("/proc", path)
+
+    def send_file(self, ctl_path: str = "", agent_path: str = "", recursive: bool = False) -> str:
+        """Send a file, or with *recursive* a directory, from here to the host; its path there.
+
+        Relative paths there count from the user's home; an existing directory, or a path that ends with "/", takes
+        it inside. Nobody on the host ever sees half a file. What was there before is put back at the end.
+
+        Raises:
+            TransferError: it cannot be read here, or written there.
+        """
+        from shakeout.hosts import files
+
+        _need(ctl_path, "send_file", "ctl_path")
+        return files.send(self._session, os.fspath(ctl_path), os.fspath(agent_path), recursive=recursive)
+
+    def recv_file(self, recv_path: str = "", ctl_path: str = "", recursive: bool = False) -> Path:
+        """Fetch a file, or with *recursive* a directory, from the host; its path here.
+
+        Raises:
+            TransferError: it cannot be read there, or written here.
+        """
+        from shakeout.hosts import files
+
+        _need(recv_path, "recv_file", "recv_path")
+        return files.receive(self._session, os.fspath(recv_path), os.fspath(ctl_path), recursive=recursive)
+
+    def wait_for(
+        self,
+        condition: str | Sequence[str] | BaseTestModule | Callable[[], Any],
+        timeout: float = 60,
+        *,
+        desc: str | None = None,
+    ) -> Any:
+        """Wait until *condition* holds, at most *timeout* seconds.
+
+        Args:
+            condition: a command for bash that shall succeed (tried on the host itself, without a round trip between
+                tries), an argument list, or a function of your own that shall return something true.
+
+        Returns:
+            the finished job of a command, or what the function returned.
+
+        Raises:
+            ConditionTimeout: it did not come true in time.
+        """
+        _check_timeout(timeout)
+        if callable(condition):
+            return self._wait_for_function(condition, timeout, desc)
+        if not isinstance(condition, str):
+            condition = shlex.join(str(part) for part in condition)  # type: ignore[union-attr]
+        title = desc or f"wait for: {condition}"
+        job = self.start(_UNTIL, bg=False, timeout=timeout, desc=title, env={"SHAKEOUT_CONDITION": condition})
+        if not job.wait(timeout):
+            job.time_out(timeout)
+            raise ConditionTimeout(f"{self.name}: {condition!r} did not succeed within {timeout:g} s")
+        return job
+
+    # -- devices --------------------------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Device:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self._devices.find(name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name.startswith("_") or name in Host.__dict__ or name in Host.__annotations__:
+            raise UsageError(f"{name!r} of host {self.name} cannot be assigned to: it is a name of the host's own")
+        self._devices.create(name, value)
+
+    def __iter__(self) -> Iterator[Device]:
+        return iter(self._devices.all())
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._devices.names()]
+
+    def __repr__(self) -> str:
+        return f"<Host {self.name}>"
+
+    # -- inner parts ----------------------------------------------------------------------------------
+
+    def _order(self, number: int, what: Any) -> tuple[dict[str, Any], str, BaseTestModule | None]:
+        """How *what* is started, what to call it, and the module if it is one."""
+        if isinstance(what, str):
+            if not what.strip():
+                raise UsageError(f"an empty command was given to run() on {self.name}")
+            return {"shell": _no_nul(what)}, what, None
+        if isinstance(what, Sequence) and not isinstance(what, bytes | bytearray):
+            argv = tuple(_no_nul(os.fspath(part)) if not isinstance(part, int) else str(part) for part in what)
+            if not argv:
+                raise UsageError(f"an empty list of arguments was given to run() on {self.name}")
+            return {"argv": argv}, shlex.join(argv), None
+        from shakeout.modules.base import BaseTestModule
+
+        if not isinstance(what, BaseTestModule):
+            hint = ": make an instance of it, Name(...)" if isinstance(what, type) else ""
+            raise UsageError(
+                f"run() on {self.name} takes a command (str), a list of arguments or a test module's instance, "
+                f"not {what!r}{hint}"
+            )
+        from shakeout.modules.source import order_for
+
+        module_order, manifest = order_for(what, self.name)
+        self._session.ship(manifest.sources)
+        import msgspec
+
+        return {"module": msgspec.msgpack.encode(module_order)}, what.describe(), what
+
+    def _set(self, top: str, path: str, value: object) -> str:
+        full = _setting(top, path)
+        if isinstance(value, bool):
+            value = int(value)
+        text = value.decode() if isinstance(value, bytes) else str(value)
+        old = unpack(self._session.ask(lambda number: SetSetting(number, full, text.encode())))
+        previous = bytes(old).decode(errors="replace").rstrip("\n")
+        self._session.recorder.write(Setting(host=self.name, path=full, value=text, previous=previous))
+        return previous
+
+    def _get(self, top: str, path: str) -> str:
+        full = _setting(top, path)
+        raw = unpack(self._session.ask(lambda number: ReadSetting(number, full)))
+        return bytes(raw).decode(errors="replace").rstrip("\n")
+
+    def _wait_for_function(self, condition: Callable[[], Any], timeout: float, desc: str | None) -> Any:
+        deadline = time.monotonic() + timeout if timeout else None
+        pause = 0.001
+        while True:
+            value = condition()
+            if value:
+                return value
+            if deadline is not None and time.monotonic() + pause > deadline:
+                name = desc or getattr(condition, "__name__", "the condition")
+                raise ConditionTimeout(f"{self.name}: {name} did not come true within {timeout:g} s")
+            time.sleep(pause)
+            pause = min(pause * 2, 0.1)
+
+
+#: More standard input than this is sent after the job's start.
+_INLINE_STDIN = 64 << 10
+
+#: Tries a command with growing pauses (1 ms to 128 ms), on the host.
+_UNTIL = (
+    'pause=1; until eval "$SHAKEOUT_CONDITION"; do sleep "$(printf "0.%03d" $pause)"; '
+    "[ $pause -lt 128 ] && pause=$((pause * 2)); done; true"
+)
+
+
+def _setting(top: str, path: str) -> str:
+    text = os.fspath(path)
+    if text.startswith("/"):
+        if not text.startswith(top + "/"):
+            raise UsageError(f"{text!r} is not below {top}; give a path relative to {top}, or one that begins with it")
+        return text
+    return f"{top}/{text}"
+
+
+def _environment(env: Mapping[str, str] | None) -> dict[str, str]:
+    if not env:
+        return {}
+    for name in env:
+        if not name or "=" in name or "\0" in name:
+            raise UsageError(f"{name!r} cannot be the name of an environment variable")
+    return {str(name): _no_nul(str(value)) for name, value in env.items()}
+
+
+def _no_nul(text: str) -> str:
+    if "\0" in text:
+        raise UsageError(f"a command cannot contain a NUL character: {text!r}")
+    return text
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else bytes(value)
+
+
+def _check_timeout(timeout: object) -> None:
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0:
+        raise UsageError(f"a timeout is a number of seconds, 0 or more (0: for ever), not {timeout!r}")
+
+
+def _need(path: object, method: str, argument: str) -> None:
+    if not path:
+        raise UsageError(f"{method}() needs {argument}: the file or directory to transfer")

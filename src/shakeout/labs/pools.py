@@ -1,0 +1,142 @@
+"""Pools: directories of host files, and connections to the hosts that they describe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from shakeout.errors import AgentUnreachable, BadDocument, BadInventory, LabLacks, UnknownName
+from shakeout.hosts.session import connect_unix
+from shakeout.labs.provider import Opened, PoolManager
+from shakeout.matching.inventory import HostEntry, Inventory, Port
+from shakeout.matching.mapper import Match
+from shakeout.matching.requirements import Requirements
+from shakeout.wire.transports import Transport
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """How a host is reached: *via* "unix" (*address* is a socket's path), "tls" or "ssh"."""
+
+    via: str
+    address: str
+    user: str = ""
+
+
+class DirectoryPools:
+    """Hosts from pool directories.
+
+    Args:
+        folders: pool name -> directory.
+
+    Raises:
+        BadDocument: host files that cannot be read; every error with its place.
+        BadInventory: hosts or addresses that are there twice.
+    """
+
+    def __init__(self, folders: Mapping[str, Path]) -> None:
+        self.name = ", ".join(folders)
+        self._inventory = Inventory(
+            [entry for pool, folder in folders.items() for entry in read_pool(pool, folder)]
+        )
+
+    def inventory(self, requirements: Requirements) -> Inventory:
+        """All hosts of the pools."""
+        return self._inventory
+
+    def open(self, match: Match) -> Opened:
+        """Connect to all hosts of *match*."""
+        transports: dict[str, Transport] = {}
+        failures: dict[str, str] = {}
+        for host_id, entry in match.hosts.items():
+            try:
+                transports[host_id] = _connect(entry)
+            except AgentUnreachable as error:
+                failures[entry.name] = str(error)
+        if failures:
+            for transport in transports.values():
+                transport.close()
+        links = {host_id: {dev: port.hwaddr or port.id for dev, port in ports.items()} for host_id, ports in match.ports.items()}
+        return Opened(transports, links, failures)
+
+    def release(self) -> None:
+        """Hosts of pools were there before, and stay."""
+
+    def keep(self) -> str:
+        """Their agents keep them, until they are told otherwise."""
+        return self.name
+
+    def close(self) -> None:
+        """Nothing is open between parts."""
+
+
+def pool_manager_for(
+    configured: Mapping[str, Path], named: Sequence[str], *, default: Callable[[], PoolManager]
+) -> PoolManager:
+    """The pools that a run uses: those *named*, else all *configured*, else the *default* laboratory.
+
+    Raises:
+        UnknownName: a name that is neither a configured pool nor a directory.
+    """
+    folders: dict[str, Path] = {}
+    for name in named:
+        if name in configured:
+            folders[name] = configured[name]
+        elif Path(name).is_dir():
+            folders[Path(name).resolve().name] = Path(name)
+        else:
+            raise UnknownName(
+                "pool", name, configured, "name a configured pool, or a directory of host files (*.yaml)"
+            )
+    if not named:
+        folders = dict(configured)
+    return DirectoryPools(folders) if folders else default()
+
+
+def read_pool(pool: str, folder: Path) -> list[HostEntry]:
+    """The hosts of one pool.
+
+    Raises:
+        BadDocument: files that are no host descriptions; all of them, each error with its place.
+    """
+    from shakeout.config.documents import load
+    from shakeout.config.schemas import schema_of
+
+    if not folder.is_dir():
+        raise BadInventory(f"pool {pool}: there is no directory {folder}")
+    problems: list[str] = []
+    entries: list[HostEntry] = []
+    for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml"), *folder.glob("*.json")]):
+        try:
+            entries.append(_entry(pool, load(file, schema=schema_of("pool")).data, file))
+        except BadDocument as error:
+            problems += error.problems
+    if problems:
+        raise BadDocument(problems)
+    return entries
+
+
+def _entry(pool: str, data: dict[str, Any], file: Path) -> HostEntry:
+    host = data["host"]
+    ports = tuple(
+        Port(
+            interface["id"], interface.get("network", ""), interface.get("hwaddr", "").lower(), interface.get("params", {})
+        )
+        for interface in data.get("interfaces", ())
+    )
+    endpoint = Endpoint(host.get("via", "tls"), host["address"], host.get("user", ""))
+    return HostEntry(
+        host["name"], pool, data.get("params", {}), ports, endpoint, virtual=host.get("virtual", False), source=str(file)
+    )
+
+
+def _connect(entry: HostEntry) -> Transport:
+    endpoint: Endpoint = entry.endpoint
+    if endpoint.via == "unix":
+        return connect_unix(endpoint.address)
+    raise LabLacks(
+        f"host {entry.name} is reached via {endpoint.via}, which this release cannot do yet; it connects to agents on "
+        "this machine (via: unix) and makes hosts of its own (leave --pool out)"
+    )

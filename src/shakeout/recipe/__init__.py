@@ -1,0 +1,1 @@
+"""Recipes: the class that users write, and loading it from a file."""
