@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from shakeout.errors import BadRecipe, CannotTravel
+from shakeout.errors import BadRecipe, CannotTravel, ModuleFailed
 from shakeout.modules.shipped import on_agent
 from shakeout.params import Param, Params, bind, check_declarations, declared
 from shakeout.wire.plain import pack
 
 if TYPE_CHECKING:
     from shakeout.modules.order import State
+
+__all__ = ["BaseTestModule", "ModuleFailed", "format_plain", "restore", "shown"]
 
 M = TypeVar("M", bound="BaseTestModule")
 

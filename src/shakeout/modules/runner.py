@@ -136,15 +136,11 @@ def _find_class(order: ModuleOrder, finder: shipped.ShippedFinder) -> type[BaseT
         shipped.mark_agent()
         for provided in order.provided:
             shipped.provided[provided.name] = provided
-        shipped.ControllerOnly.importing = True
-    try:
-        found: Any = sys.modules.get(order.module)
-        if found is None:
-            found = finder.load(order.module)
-        for name in order.qualname.split("."):
-            found = getattr(found, name)
-    finally:
-        shipped.ControllerOnly.importing = False
+    found: Any = sys.modules.get(order.module)
+    if found is None:
+        found = finder.load(order.module)
+    for name in order.qualname.split("."):
+        found = getattr(found, name)
     if not (isinstance(found, type) and issubclass(found, BaseTestModule)):
         raise TypeError(f"{order.module}.{order.qualname} is no test module here, but {found!r}")
     return found

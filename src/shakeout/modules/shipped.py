@@ -105,9 +105,15 @@ class ShippedFinder:
         self._codes = codes
 
     def install(self) -> None:
-        """From now on the shipped modules are imported, before anything else of their names."""
-        for name in self._sources:
-            sys.modules.pop(name, None)
+        """From now on the shipped modules are imported, before anything else of their names.
+
+        What was imported from the very same sources before stays.
+        """
+        for name, source in self._sources.items():
+            if name in sys.modules:
+                loader = getattr(sys.modules[name], "__loader__", None)
+                if not (isinstance(loader, ShippedFinder) and loader._sources.get(name) == source):
+                    del sys.modules[name]
         sys.meta_path.insert(0, self)
 
     def find_spec(
@@ -141,8 +147,12 @@ class ShippedFinder:
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        source = self._sources[module.__name__]
-        exec(self._codes.code(source), module.__dict__)
+        code = self._codes.code(self._sources[module.__name__])
+        before, ControllerOnly.importing = ControllerOnly.importing, True
+        try:
+            exec(code, module.__dict__)
+        finally:
+            ControllerOnly.importing = before
 
     def is_package(self, name: str) -> bool:
         return self._sources[name].is_package

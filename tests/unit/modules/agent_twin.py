@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import tempfile
-from typing import Any
 
 import msgspec
 
-import shakeout
 from shakeout.modules.order import decode_order
 from shakeout.modules.runner import run_module, warm_up
 from shakeout.modules.shipped import CodeCache
-
-
-def _public_name(name: str) -> Any:
-    return getattr(importlib.import_module("shakeout.controller"), name)
-
-
-# What the package's own lazy names do; set here so that the modules layer can be tried without them.
-vars(shakeout).setdefault("__getattr__", _public_name)
 
 
 def main() -> None:
