@@ -126,6 +126,7 @@ def _outcome(order: ModuleOrder, codes: shipped.CodeCache) -> tuple[bool, bytes]
         if result is None or result is True:
             result = instance._res_data
     except BaseException as error:  # noqa: BLE001 - the edge of a job
+        _signal.signal(_signal.SIGINT, _signal.SIG_IGN)  # a second one shall not end the telling of the first
         return _not_passed(error, order, finder, instance)
     return _with_result(True, result, None, order)
 
