@@ -50,7 +50,7 @@ def explain(requirements: Requirements, inventory: Inventory, limits: Limits | N
             told.append(f"{len(found) - _TOLD} more required hosts cannot be had either")
         text = "; also, ".join(told)
     else:
-        text = together(found[0], oracle)
+        text = together(found[0], requirements, oracle)
     return Explanation(text + _remedies(requirements, oracle), found[0])
 
 

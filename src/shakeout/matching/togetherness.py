@@ -12,15 +12,27 @@ from shakeout.matching.wording import count, joined, listed, whole_wish, wish, w
 _SHOWN = 4
 
 
-def together(core: Requirements, oracle: Oracle) -> str:
-    """Why *core*, of at least two hosts or one with labels that conflict, cannot be met."""
+def together(core: Requirements, requirements: Requirements, oracle: Oracle) -> str:
+    """Why *core*, a part of *requirements* of which each host could be had alone, cannot be met."""
     problem = oracle.problem(core)
     alike = len(set(problem.twins)) == 1
     names = [name for name, _ in core]
     if not problem.labels:
         return _too_few(core, problem, names, alike)
-    if len(problem.labels) == 1 and all(dev.label for _, req in core for _, dev in req):
-        return _one_label(core, problem, names, alike)
+    if len(problem.labels) > 1 or not all(req.devs and all(d.label for _, d in req) for _, req in core):
+        return _several_labels(core, problem)
+    if alike:
+        return _no_room(core, problem, names)
+    # What else the other hosts want is not needed for the contradiction, but it may make it plainer.
+    whole = Requirements(core)
+    for name in names[:-1]:
+        whole[name] = HostReq(**requirements[name].params)
+        for dev_id in core[name].devs:
+            setattr(whole[name], dev_id, requirements[name].devs[dev_id])
+    for others in (whole, core):
+        text = _far_apart(others, oracle.problem(others), names)
+        if text:
+            return text
     return _several_labels(core, problem)
 
 
@@ -47,41 +59,40 @@ def _too_few(core: Requirements, problem: Problem, names: list[str], alike: bool
     return f"{_wants(core)}; there are hosts for each, but not enough different ones"
 
 
-def _one_label(core: Requirements, problem: Problem, names: list[str], alike: bool) -> str:
-    (users,) = problem.users
-    label = problem.labels[0]
-    domains = problem.domains
-    if alike:
-        need, table, _ = users[0]
-        best = max(((domains[need] & hosts).bit_count(), -n) for n, hosts in table.items())
-        where = problem.index.networks[-best[1]][1]
-        return (
-            f"{listed(names)} each want {whole_wish(core[names[0]])} on one network (label {label}); "
-            f"no network has more than {count(best[0], 'such host')} ({where} has {best[0]})"
-        )
-    last = len(names) - 1
+def _no_room(core: Requirements, problem: Problem, names: list[str]) -> str:
+    """No network has enough hosts for several that are alike."""
+    ((need, table, _),) = problem.users[0]
+    sizes = [((problem.domains[need] & hosts).bit_count(), -network) for network, hosts in table.items()]
+    most, network = max(sizes)
+    where = problem.index.networks[-network][1]
+    return (
+        f"{listed(names)} each want {whole_wish(core[names[0]])} on one network (label {problem.labels[0]}); "
+        f"no network has more than {count(most, 'such host')} ({where} has {most})"
+    )
+
+
+def _far_apart(core: Requirements, problem: Problem, names: list[str]) -> str:
+    """The last host cannot be on the network of the others; "" if they cannot even be on one themselves."""
+    *others, last = names
     tables = [problem.tables.table(need.groups[0]) for need in problem.needs]
-    subject = core[names[last]]
     networks = [
         network
         for network in range(len(problem.index.networks))
-        if fits([(domains[n] & tables[n].get(network, 0), 1) for n in range(last)])
+        if fits([(problem.domains[n] & tables[n].get(network, 0), 1) for n in range(len(others))])
     ]
-    mine = tables[last]
-    able = domains[last]
-    there = 0
-    for network in networks:
-        there |= mine.get(network, 0) & able
-    other_ports = [f"{name}.{dev}" for name in names[:-1] for dev in core[name].devs]
-    start = f"{_subject(names[last], subject)} on the network of {listed(other_ports)} (label {label})"
     if not networks:
-        return f"{start}; {_wants(core, names[:-1])} already cannot be had on one network"
+        return ""
+    able, there = problem.domains[-1], 0
+    for network in networks:
+        there |= tables[-1].get(network, 0) & able
+    ports = [f"{name}.{dev}" for name in others for dev in core[name].devs]
+    start = f"{_subject(last, core[last])} on the network of {listed(ports)} (label {problem.labels[0]})"
     where = _networks(problem, networks)
     can = f"{count(able.bit_count(), 'host')} {'has' if able.bit_count() == 1 else 'have'} that"
     if not there:
-        return f"{start}; {can}, none on {where}, where {_wants(core, names[:-1], short=True)} could be"
+        return f"{start}; {can}, none on {where}, where {listed(others)} could be"
     here = [problem.index.hosts[host].name for host in members(there)]
-    return f"{start}; {can}, but on {where} only {listed(here)}, needed for {joined(names[:-1])} as well"
+    return f"{start}; {can}, but on {where} only {listed(here)}, needed for {listed(others)} as well"
 
 
 def _several_labels(core: Requirements, problem: Problem) -> str:
@@ -117,11 +128,8 @@ def _subject(name: str, req: HostReq) -> str:
     return f"{name} wants {whole_wish(req)}"
 
 
-def _wants(core: Requirements, names: list[str] | None = None, *, short: bool = False) -> str:
-    """What each host wants: "m1 wants arch=x86_64; m2 wants a port"; just the names if *short*."""
-    chosen = [name for name, _ in core if names is None or name in names]
-    if short:
-        return listed(chosen)
-    texts = [f"{name} wants {with_labels(core[name])}" for name in chosen]
+def _wants(core: Requirements) -> str:
+    """What each host wants: "m1 wants arch=x86_64; m2 wants a port"."""
+    texts = [f"{name} wants {with_labels(req)}" for name, req in core]
     more = [f"and so on for {len(texts) - _SHOWN} more"] if len(texts) > _SHOWN else []
     return "; ".join(texts[:_SHOWN] + more)
