@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -212,3 +213,14 @@ def test_a_background_process_does_not_hold_the_outcome(run: Any) -> None:
         assert ran.result > 0
     finally:
         subprocess.run(["kill", str(ran.result)], check=True)
+
+
+def test_warming_up_leaves_no_trace_of_an_agent() -> None:
+    code = (
+        "import sys, signal\nfrom shakeout.modules import runner\n"
+        "before = sys.meta_path[:], signal.getsignal(signal.SIGINT)\nrunner.warm_up()\n"
+        "assert before == (sys.meta_path[:], signal.getsignal(signal.SIGINT))\n"
+        "assert 'shakeout_rehearsal' not in sys.modules and 'asyncio' not in sys.modules\n"
+        "from shakeout.matching.values import Not\nassert isinstance(Not, type)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
