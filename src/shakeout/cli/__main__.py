@@ -1,0 +1,5 @@
+"""``python -m shakeout.cli``."""
+
+from shakeout.cli import main
+
+main()

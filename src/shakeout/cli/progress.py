@@ -1,0 +1,145 @@
+"""What a run shows while it goes on: a status line on a terminal, every event with ``--live``."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TextIO
+
+from shakeout.journal.events import (
+    BaseEvent, Breakpoint, DeviceChanged, FileTransfer, HostConnected, HostLost, HostSetAside, JobFinished, JobStarted,
+    Log, Match, PartFinished, PartStarted, ResultAdded, Setting, UndoFinished,
+)  # fmt: skip
+from shakeout.report.text import harmless, one_line
+
+
+class LiveLines:
+    """Writes a line for each event, as it happens, and what jobs printed."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._lock = threading.Lock()
+        self._titles: dict[tuple[str, int], str] = {}
+
+    def event(self, event: BaseEvent) -> None:
+        """Something was written to the journal."""
+        text = self._text(event)
+        if text:
+            with self._lock:
+                self._stream.write(f"{event.t_ns / 1e9:9.3f} s  {text}\n")
+                self._stream.flush()
+
+    def _text(self, event: BaseEvent) -> str:
+        if isinstance(event, JobStarted):
+            title = one_line(event.desc or event.what)
+            self._titles[event.host, event.job] = title
+            return f"{event.host} job {event.job} started: {title}"
+        if isinstance(event, JobFinished):
+            return self._finished(event)
+        if isinstance(event, DeviceChanged):
+            value = "" if event.value in (None, [], {}) else f" {event.value}"
+            return f"{event.host}.{event.device} {event.name or event.action}{value}" + _failed(event.error)
+        if isinstance(event, ResultAdded):
+            verdict = {True: "PASS ", False: "FAIL ", None: ""}[event.passed]
+            return f"result: {verdict}{one_line(event.description)}"
+        if isinstance(event, Log):
+            return f"{event.level}: {harmless(event.text)}"
+        if isinstance(event, PartStarted):
+            return f"{event.recipe} begins"
+        if isinstance(event, PartFinished):
+            return f"verdict: {event.verdict.value}" + _failed(event.error)
+        return self._host_text(event)
+
+    def _host_text(self, event: BaseEvent) -> str:
+        if isinstance(event, HostConnected):
+            return f"{event.host} is connected ({event.machine})"
+        if isinstance(event, HostSetAside | HostLost):
+            word = "set aside" if isinstance(event, HostSetAside) else "lost"
+            return f"{event.host} was {word}: {event.reason}"
+        if isinstance(event, FileTransfer):
+            arrow = "->" if event.direction == "send" else "<-"
+            return f"{event.host} {arrow} {event.source} to {event.target} ({event.bytes} bytes)" + _failed(event.error)
+        if isinstance(event, Setting):
+            return f"{event.host} {event.path} = {event.value} (was {event.previous})"
+        if isinstance(event, UndoFinished):
+            failed = f", failed: {'; '.join(event.failed)}" if event.failed else ""
+            return f"{event.host} is restored ({event.steps} steps{failed})"
+        if isinstance(event, Breakpoint):
+            return f"breakpoint {event.action} {event.text}".rstrip()
+        return ""
+
+    def _finished(self, event: JobFinished) -> str:
+        word = "PASS" if event.passed else "FAIL"
+        title = self._titles.pop((event.host, event.job), "")
+        reason = f" ({event.reason})" if event.reason else ""
+        text = f"{event.host} job {event.job} {word}: {title}{reason} ({event.duration_s:.3g} s)"
+        for part in (event.stdout_head, event.stdout_tail, event.stderr_head, event.stderr_tail):
+            for line in part.splitlines():
+                text += f"\n             {event.host} | {harmless(line)}"
+        return text
+
+
+class StatusLine:
+    """One line at the bottom of a terminal: what runs now, and how much is done."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._lock = threading.Lock()
+        self._running: dict[tuple[str, int], str] = {}
+        self._done = 0
+        self._recipe = ""
+        self._shown = False
+
+    def event(self, event: BaseEvent) -> None:
+        """Something was written to the journal."""
+        with self._lock:
+            if isinstance(event, PartStarted):
+                self._recipe = event.recipe
+            elif isinstance(event, JobStarted):
+                self._running[event.host, event.job] = one_line(event.desc or event.what, 40)
+            elif isinstance(event, JobFinished):
+                self._running.pop((event.host, event.job), None)
+                self._done += 1
+            elif isinstance(event, Breakpoint | PartFinished):
+                self._clear()
+                return
+            else:
+                return
+            self._show()
+
+    def _show(self) -> None:
+        import shutil
+
+        running = "  ".join(f"{host}: {title}" for (host, _), title in list(self._running.items())[-3:])
+        text = f"{self._recipe}: {self._done} jobs done  {running}"
+        width = shutil.get_terminal_size().columns - 1
+        self._stream.write("\r\x1b[K" + text[:width])
+        self._stream.flush()
+        self._shown = True
+
+    def _clear(self) -> None:
+        if self._shown:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+            self._shown = False
+
+
+class Descriptions:
+    """Writes which hosts each part got."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._recipe = ""
+
+    def event(self, event: BaseEvent) -> None:
+        """Something was written to the journal."""
+        if isinstance(event, PartStarted):
+            self._recipe = event.recipe
+        elif isinstance(event, Match):
+            lines = "".join(f"    {line}\n" for line in event.description)
+            self._stream.write(f"{self._recipe} runs on:\n{lines}")
+            self._stream.flush()
+
+
+def _failed(error: str) -> str:
+    return f" failed: {error}" if error else ""

@@ -1,0 +1,199 @@
+"""``shakeout run``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shakeout.cli import take_early_lab
+from shakeout.cli.program import leave
+from shakeout.errors import LabLacks, UsageError
+
+if TYPE_CHECKING:
+    from shakeout.config.settings import Settings
+    from shakeout.controller.recorder import Observer
+    from shakeout.controller.run import Run
+    from shakeout.labs.provider import PoolManager
+    from shakeout.recipe.base import BaseRecipe
+
+_EPILOG = """\b
+Examples:
+  shakeout run my.py                        every recipe class in the file
+  shakeout run my.py:Throughput -- mtu=8000 one class, with a parameter
+  shakeout run a.py b.py --junit out.xml    several files, with a report
+  shakeout run my.py --live                 see each step as it happens
+  shakeout run my.py --keep                 leave the hosts; then: shakeout shell RUN m1
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("files", nargs=-1, required=True, metavar="FILE[:CLASS]...", type=str)
+@click.option("--lab", type=click.Choice(["netns", "uml", "qemu", "auto"]), help="Which laboratory makes the hosts.")
+@click.option("--pool", "pools", multiple=True, metavar="NAME|DIR", help="Use hosts of this pool; may be repeated.")
+@click.option("--all-matches", is_flag=True, help="Run on every match, not only on the first.")
+@click.option("--allow-virtual", is_flag=True, help="Virtual machines of a pool may be used, too.")
+@click.option("--match-only", is_flag=True, help="Show which hosts would be used, and run nothing.")
+@click.option("--timeout", type=float, metavar="S", help="Seconds that each recipe may take.")
+@click.option("--keep", is_flag=True, help="Leave the hosts as they are at the end.")
+@click.option("--no-breakpoints", is_flag=True, help="Pass over breakpoints.")
+@click.option("--live", is_flag=True, help="Show every event as it happens.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="F", help="Write an HTML page.")
+@click.option("--junit", type=click.Path(path_type=Path), metavar="F", help="Write JUnit XML.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="F", help="Write JSON.")
+@click.option("--out", metavar="DIR", help="Folder for the run's journal and artifacts.")
+@click.option("--plugin-path", multiple=True, metavar="DIR", help="Folder with test modules; may be repeated.")
+@click.option("-d", "--debug", is_flag=True, help="Debug logging; tracebacks of errors.")
+@click.pass_context
+def run(ctx: click.Context, files: tuple[str, ...], **options: Any) -> None:
+    """Run the recipes in FILE: all of its recipe classes, or CLASS. What follows -- are parameters, NAME=VALUE."""
+    from shakeout.cli.settings import settings_for
+    from shakeout.report.formats import check
+
+    if options["debug"] or ctx.obj.get("debug"):
+        import logging
+
+        logging.basicConfig(level=logging.DEBUG, format="%(relativeCreated)8d ms %(name)s: %(message)s")
+    settings = settings_for(
+        runs_dir=options["out"], plugin_path=list(options["plugin_path"]) or None, lab=options["lab"],
+        timeout=options["timeout"],
+    )  # fmt: skip
+    reports = {"html": options["html"], "junit": options["junit"], "json": options["json_file"]}
+    check(*reports.values())
+    recipes = load_recipes(files, ctx.obj.get("parameters"))
+    pools = _pools(settings, options["pools"])
+    try:
+        mapper_options = {name: True for name in ("all_matches", "allow_virtual") if options[name]}
+        _check_matches(recipes, pools, mapper_options, show=options["match_only"])
+        if options["match_only"]:
+            return
+        finished = _run(recipes, pools, settings, mapper_options, options)
+    finally:
+        pools.close()
+    leave(_conclude(finished, reports))
+
+
+def load_recipes(files: Sequence[str], parameters: list[str] | None) -> list[BaseRecipe]:
+    """Instances of all recipes that the command line names.
+
+    Raises:
+        BadRecipe, BadParameters: everything that is wrong, before anything has been done.
+    """
+    from shakeout.recipe.loader import load, parse_target, with_arguments
+
+    targets = [parse_target(text) for text in files]
+    loaded = [(target, load(target)) for target in targets]
+    if parameters and len(targets) > 1:
+        names = ", ".join(f"{target.path}:{cls.__name__}" for target, classes in loaded for cls in classes)
+        raise UsageError(
+            f"it is not clear which of several files the parameters after -- are for ({names}); run one of them at a time"
+        )
+    return [recipe for target, classes in loaded for recipe in with_arguments(target, classes, parameters or [])]
+
+
+def _pools(settings: Settings, named: Sequence[str]) -> PoolManager:
+    from shakeout.labs.pools import pool_manager_for
+    from shakeout.labs.provider import DefaultLab
+
+    if settings.lab not in ("netns", "auto") and not named:
+        raise LabLacks(
+            f"the laboratory {settings.lab!r} is not part of this release; netns (the default) makes hosts from "
+            "namespaces of this machine"
+        )
+    early = take_early_lab()
+    manager = pool_manager_for(settings.pools, named, default=lambda: DefaultLab(early))
+    if early is not None and not isinstance(manager, DefaultLab):
+        early.remove()
+    return manager
+
+
+def _check_matches(
+    recipes: Sequence[BaseRecipe], pools: PoolManager, mapper_options: dict[str, Any], *, show: bool
+) -> None:
+    """Find out whether every recipe has a match, before anything is changed; show the matches if asked to."""
+    from shakeout.controller.run import matches
+    from shakeout.matching.mapper import ConstraintMapper, describe
+
+    for recipe in recipes:
+        options = mapper_options if show else {**mapper_options, "all_matches": False}
+        found = matches(recipe, pools, ConstraintMapper(), options)
+        if show:
+            for number, match in enumerate(found, 1):
+                heading = f"{type(recipe).__name__}, match {number}:" if len(found) > 1 else f"{type(recipe).__name__}:"
+                click.echo(heading)
+                for line in describe(match).splitlines():
+                    click.echo(f"    {line}")
+
+
+def _run(
+    recipes: Sequence[BaseRecipe],
+    pools: PoolManager,
+    settings: Settings,
+    mapper_options: dict[str, Any],
+    options: dict[str, Any],
+) -> Run:
+    from shakeout.cli.progress import Descriptions, LiveLines, StatusLine
+    from shakeout.controller.breakpoints import TerminalPrompt
+    from shakeout.controller.run import Options, Run
+    from shakeout.matching.mapper import ConstraintMapper
+
+    observers: tuple[Observer, ...] = (Descriptions(),)
+    if options["live"]:
+        observers += (LiveLines(),)
+    elif sys.stderr.isatty():
+        observers += (StatusLine(),)
+    current: list[Run] = []
+    prompt = None if options["no_breakpoints"] else TerminalPrompt(lambda: current[0].id)
+    how = Options(
+        keep=options["keep"], timeout=settings.timeout or 0, prompt=prompt, artifact_limit=settings.artifact_limit,
+        mapper_options=mapper_options, command=tuple(sys.argv),
+    )  # fmt: skip
+    with Run(settings.runs_dir, pools, ConstraintMapper(), how, observers=observers, say=_say) as made:
+        current.append(made)
+        for recipe in recipes:
+            try:
+                results = made.recipe(recipe)
+            except UsageError as error:
+                made.refuse(error)
+                break
+            for result in results:
+                if result.usage and isinstance(result.error, UsageError):
+                    made.refuse(result.error)
+            if made.interrupted:
+                break
+    return made
+
+
+def _conclude(run: Run, reports: dict[str, Path | None]) -> int:
+    """Print the summary, write the reports, say where things are; the exit status."""
+    from shakeout.cli.settings import use_colour
+    from shakeout.report.fold import load
+    from shakeout.report.formats import write
+    from shakeout.report.summary import summary
+
+    outcome = load(run.folder)
+    sys.stdout.write(summary(outcome, color=use_colour(sys.stdout)).rstrip("\n") + "\n")
+    sys.stdout.flush()
+    write(outcome, **reports)
+    if run.usage_error is not None:
+        _say(str(run.usage_error))
+    if any(result.left for result in run.results):
+        _say("undo was left to the agents of the hosts; they finish it on their own")
+    click.echo(f"journal: {run.journal}", err=True)
+    for name, path in reports.items():
+        if path is not None:
+            click.echo(f"{name}: {path}", err=True)
+    if run.kept:
+        click.echo(
+            f"hosts are kept: shakeout shell {run.id} HOST opens a shell on one; shakeout runs rm {run.id} removes them",
+            err=True,
+        )
+    return run.exit_status
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"shakeout: {text}\n")
+    sys.stderr.flush()
