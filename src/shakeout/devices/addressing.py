@@ -41,8 +41,8 @@ def add(device: Device, address: str, peer: str, *, nodad: bool) -> None:
         raise DeviceError(f"cannot {what}: it has it already", errno.EEXIST)
     if not device._created:
         entries: list[UndoEntry] = []
-        if not present:  # taking the only address away again takes the routes over the link with it
-            entries += inverse.routes(device._netlink, link, device.netns, (row.family,))
+        if not present:  # taking the only address away again takes routes and neighbours with it
+            entries += inverse.of_addresses(device._netlink, link, device.netns, row.family)
         device._record(*entries, AddressDelete(name=link.name, address=row, netns=device.netns))
     device._netlink.address_add(row)
 

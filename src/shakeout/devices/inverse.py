@@ -51,7 +51,7 @@ def addresses(netlink: Netlink, link: Link, netns: str, family: int) -> list[Und
     return [entry]
 
 
-def neighbours(netlink: Netlink, link: Link, netns: str) -> list[UndoEntry]:
+def neighbours(netlink: Netlink, link: Link, netns: str) -> list[NeighbourAdd]:
     """Permanent neighbours on *link*."""
     return [
         NeighbourAdd(name=link.name, neighbour=row, netns=netns)
@@ -124,8 +124,9 @@ def of_mtu(netlink: Netlink, link: Link, netns: str, mtu: int) -> list[UndoEntry
 
 
 def of_addresses(netlink: Netlink, link: Link, netns: str, family: int) -> list[UndoEntry]:
-    """For removing addresses: with the last one, the routes over the link go, too."""
+    """For removing addresses: with the last one, routes over the link and its neighbours go, too."""
     return [
+        *(row for row in neighbours(netlink, link, netns) if row.neighbour.family == family),
         *routes(netlink, link, netns, (family,)),
         *addresses(netlink, link, netns, family),
     ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from socket import AF_INET, AF_INET6
 
+from msgspec import structs
+
 from shakeout.devices.attributes import (
     family_of,
     ip_bytes,
@@ -46,7 +48,8 @@ ADDRESS_FLAGS_GIVEN = 0x2 | 0x10 | 0x100 | 0x200 | 0x400
 _ROUTE_VERBATIM = frozenset((2, 8, 9, 11, 16, 18, 20, 21, 22, 30))
 _RTA_NH_ID, _RTA_MULTIPATH = 30, 9
 #: Route flags that can be given: onlink, pervasive.
-_ROUTE_FLAGS_GIVEN = 0x4 | 0x2
+_ONLINK = 0x4
+_ROUTE_FLAGS_GIVEN = _ONLINK | 0x2
 #: IFAPROT_ values, and IFA_F_ flags of an address made from an advertisement.
 _PROTO_LINK_LOCAL, _PROTO_ADVERTISED = 2, 3
 _TEMPORARY, _MANAGE_TEMPORARY = 0x1, 0x100
@@ -138,7 +141,7 @@ def decode_route(body: bytes) -> Route:
     )
 
 
-def _given_hops(data: bytes) -> bytes:
+def _given_hops(data: bytes, add: int = 0) -> bytes:
     """RTA_MULTIPATH without the flags that report a hop's state (dead, linkdown): they cannot be given."""
     hops = bytearray(data)
     offset = 0
@@ -146,9 +149,18 @@ def _given_hops(data: bytes) -> bytes:
         length = int(_HOP_LENGTH.unpack_from(hops, offset)[0])
         if length < 8:
             break
-        hops[offset + 2] &= _ROUTE_FLAGS_GIVEN
+        hops[offset + 2] = hops[offset + 2] & _ROUTE_FLAGS_GIVEN | add
         offset += (length + 3) & ~3
     return bytes(hops)
+
+
+def on_link(row: Route) -> Route:
+    """*row* for a gateway that no address makes reachable: the kernel is told to take it for reachable."""
+    hops = tuple(
+        (number, _given_hops(data, _ONLINK) if number == _RTA_MULTIPATH else data)
+        for number, data in row.verbatim
+    )
+    return structs.replace(row, flags=row.flags | (0 if hops != row.verbatim else _ONLINK), verbatim=hops)
 
 
 def encode_route(row: Route) -> bytes:

@@ -199,9 +199,9 @@ def test_up_of_a_link_with_addresses(host: Host) -> None:
 
 
 def test_mtu_below_what_ipv6_needs(host: Host) -> None:
-    ip(*"address add 2001:db8::1/64 dev eth0 nodad".split())
-    ip(*"-6 route add 2001:db8:1::/48 via 2001:db8::2".split())
-    ip(*"link add mv0 link eth0 type macvlan mode bridge".split())
+    ip(*["address", "add", "2001:db8::1/64", "dev", "eth0", "nodad"])
+    ip(*["-6", "route", "add", "2001:db8:1::/48", "via", "2001:db8::2"])
+    ip(*["link", "add", "mv0", "link", "eth0", "type", "macvlan", "mode", "bridge"])
     before = host.snapshot()
     host.adopt("eth0").mtu = 1000
     assert "2001:db8::1" not in ip("address")
@@ -232,14 +232,14 @@ def test_the_connections_interface_is_refused(netlink: Netlink, host: Host) -> N
 
 def test_what_jobs_do_is_seen(host: Host) -> None:
     eth0 = host.adopt("eth0")
-    ip(*"link set eth0 down".split())
-    ip(*"link set eth0 name moved mtu 1400".split())
+    ip(*["link", "set", "eth0", "down"])
+    ip(*["link", "set", "eth0", "name", "moved", "mtu", "1400"])
     assert (eth0.name, eth0.mtu, eth0.state) == ("moved", 1400, "DOWN")
-    ip(*"link add late type bridge".split())
+    ip(*["link", "add", "late", "type", "bridge"])
     late = host.adopt("late")
     assert late.kind == "bridge"
     assert {info.name for info in host.table.list()} == {"lo", "moved", "eth1", "late"}
-    ip(*"link del late".split())
+    ip(*["link", "del", "late"])
     with pytest.raises(DeviceError, match="the interface late is gone"):
         _ = late.mtu
     with pytest.raises(UnknownName, match="did you mean 'moved'"):
@@ -251,7 +251,7 @@ def test_found_by_hardware_address_and_alternative_name(host: Host) -> None:
     assert host.adopt("52:54:00:00:00:02").name == "eth1"
     assert host.adopt("the-interface-towards-the-switch") is host.adopt("eth1")
     host.adopt("eth0").hwaddr = "52:54:00:00:00:02"
-    with pytest.raises(UnknownName, match="eth0, eth1 all have this hardware address|eth1, eth0 all"):
+    with pytest.raises(UnknownName, match=r"eth0, eth1 all have this hardware address|eth1, eth0 all"):
         host.adopt("52:54:00:00:00:02")
 
 

@@ -104,7 +104,7 @@ def test_bridge(host: Host) -> None:
     assert "bridge forward_delay 200 hello_time 300 max_age 1000" in ip("-d", "link", "show", "br0")
     br0.slave_add(eth0, eth1)
     assert eth0.master is br0
-    assert br0.slaves == [eth0, eth1] or br0.slaves == [eth1, eth0]
+    assert br0.slaves in ([eth0, eth1], [eth1, eth0])
     br0.slave_del(eth1)
     assert eth1.master is None
     with pytest.raises(DeviceError, match="eth1 is no port of br0"):
@@ -114,7 +114,7 @@ def test_bridge(host: Host) -> None:
     assert br0.slaves == [eth1]
     with pytest.raises(DeviceError, match="is True or False, not 'yes'"):
         br0.stp_state = "yes"  # type: ignore[assignment]
-    with pytest.raises(DeviceError, match="cannot set ageing_time of br0|out of range|Numerical"):
+    with pytest.raises(DeviceError, match=r"option forward_delay|forward_delay of br0|Numerical"):
         br0.forward_delay = 1 << 31
     assert dict(iter(br0))["priority"] == 4096
     assert all(step.ok for step in host.undo())
@@ -128,9 +128,9 @@ def test_unknown_bridge_option() -> None:
 
 def test_a_bridge_that_was_there(host: Host) -> None:
     """It is not removed, and gets back its options, ports, MTU, hardware address and forwarding entries."""
-    ip(*"link add br9 type bridge ageing_time 500 mcast_snooping 0".split())
-    ip(*"link set eth1 master br9".split())
-    ip(*"link set br9 up".split())
+    ip(*["link", "add", "br9", "type", "bridge", "ageing_time", "500", "mcast_snooping", "0"])
+    ip(*["link", "set", "eth1", "master", "br9"])
+    ip(*["link", "set", "br9", "up"])
     host_bridge, eth0, eth1 = host.adopt("br9"), host.adopt("eth0"), host.adopt("eth1")
     entry = host.netlink.neighbours(7)
     before = host.snapshot()
@@ -152,8 +152,8 @@ def test_a_bridge_that_was_there(host: Host) -> None:
 
 
 def test_static_forwarding_entries_of_a_port(host: Host) -> None:
-    ip(*"link add br9 type bridge".split())
-    ip(*"link set eth1 master br9".split())
+    ip(*["link", "add", "br9", "type", "bridge"])
+    ip(*["link", "set", "eth1", "master", "br9"])
     from shakeout.wire.network import Neighbour
 
     port = host.netlink.link("eth1")
@@ -211,7 +211,7 @@ def test_macvlan(host: Host) -> None:
 
 
 def test_a_macvlan_that_was_there(host: Host) -> None:
-    ip(*"link add mv9 link eth0 type macvlan mode bridge".split())
+    ip(*["link", "add", "mv9", "link", "eth0", "type", "macvlan", "mode", "bridge"])
     mv9 = host.adopt("mv9")
     before = host.snapshot()
     mv9.mode = "vepa"

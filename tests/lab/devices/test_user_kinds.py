@@ -101,7 +101,7 @@ def test_properties(host: Host, device: TunedVeth) -> None:
     assert device.queue_length == 55
     assert host.netlink.link("t0").txqlen == 55
     assert device.doubled == 20
-    with pytest.raises(DeviceError, match="doubled of .* can only be read"):
+    with pytest.raises(DeviceError, match=r"doubled of .* can only be read"):
         device.doubled = 3  # type: ignore[misc]
     assert device.first_index == device.if_index
 

@@ -106,5 +106,6 @@ class Host:
 
 def assert_same(before: Snapshot, after: Snapshot) -> None:
     """Fail with what differs."""
-    assert differences(before, after) == []
+    found = differences(before, after)
+    assert not found, "\n".join(found)
     assert before == after
