@@ -1,4 +1,4 @@
-"""The base of all predicates, and references to a recipe's parameters, which become predicates later."""
+"""Predicates of all kinds of values, and references to a recipe's parameters, which become some later."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from shakeout.errors import BadRequirement, did_you_mean
+from shakeout.matching.comparison import ABSENT, normal, same
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -67,8 +68,6 @@ class Predicate:
         return type(self)(*args)
 
     def __invert__(self) -> Predicate:
-        from shakeout.matching.values import Not
-
         return Not(self)
 
     def __eq__(self, other: object) -> bool:
@@ -92,6 +91,126 @@ class Predicate:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(repr(arg) for arg in self.args)})"
+
+
+class Exact(Predicate):
+    """Equal to a plain value; what a plain value in a requirement becomes."""
+
+    __slots__ = ()
+
+    def __init__(self, value: object) -> None:
+        super().__init__(value)
+
+    def accepts(self, value: object) -> bool:
+        return same(self.args[0], value)
+
+    def phrase(self) -> str:
+        return f"={shown(self.args[0])}"
+
+    def denial(self) -> str:
+        return f" not {shown(self.args[0])}"
+
+
+class Match(Predicate):
+    """The whole text of the value matches a regular expression (as ``re.fullmatch``).
+
+    Upper and lower case differ, unless the pattern begins with ``(?i)``; numbers match as they are written,
+    hardware addresses in lower case with colons. ``Match("mlx")`` does not accept "mlx5_core",
+    ``Match("mlx.*")`` does.
+    """
+
+    __slots__ = ("_compiled",)
+    _compiled: re.Pattern[str]
+
+    def __init__(self, pattern: object) -> None:
+        super().__init__(pattern)
+
+    def check(self) -> None:
+        pattern = self.args[0]
+        if isinstance(pattern, re.Pattern) and isinstance(pattern.pattern, str):
+            object.__setattr__(self, "_compiled", pattern)
+            return
+        if not isinstance(pattern, str):
+            raise BadRequirement(f"Match() takes a regular expression as text, not {pattern!r}")
+        try:
+            object.__setattr__(self, "_compiled", re.compile(pattern))
+        except re.error as error:
+            at = f" at position {error.pos}" if error.pos is not None else ""
+            raise BadRequirement(
+                f"Match({pattern!r}) is no regular expression: {error.msg}{at}; "
+                "for a text with special characters as it stands give the text itself, without Match"
+            ) from error
+
+    def accepts(self, value: object) -> bool:
+        if value is ABSENT:
+            return False
+        if isinstance(value, list | tuple):
+            return any(self.accepts(member) for member in value)
+        return self._compiled.fullmatch(normal(value)) is not None
+
+    def phrase(self) -> str:
+        pattern = self.args[0]
+        return f" matching {pattern.pattern if isinstance(pattern, re.Pattern) else pattern}"
+
+
+class AnyOf(Predicate):
+    """One of several values or predicates."""
+
+    __slots__ = ()
+
+    def __init__(self, *members: object) -> None:
+        super().__init__(*members)
+
+    def check(self) -> None:
+        if not self.args:
+            raise BadRequirement("AnyOf() has no members, so that nothing could meet it; name at least one")
+        if any(member is None for member in self.args):
+            raise BadRequirement("AnyOf() has a member None; write Absent() for a property that is not there")
+
+    def accepts(self, value: object) -> bool:
+        return any(
+            member.accepts(value) if isinstance(member, Predicate) else same(member, value)
+            for member in self.args
+        )
+
+    def phrase(self) -> str:
+        return f" one of {', '.join(_member(member) for member in self.args)}"
+
+    def resolve(self, params: Mapping[str, object] | Params) -> Predicate | None:
+        kept = [value for value in (resolved_argument(arg, params) for arg in self.args) if value is not None]
+        flat: list[object] = []
+        for value in kept:
+            flat.extend(value if isinstance(value, list | tuple | set | frozenset) else (value,))
+        return AnyOf(*flat) if flat else None
+
+
+class Not(Predicate):
+    """The opposite of a value or predicate; accepts an absent property (unless it is Not(Absent()))."""
+
+    __slots__ = ()
+
+    def __init__(self, inner: object) -> None:
+        super().__init__(inner if isinstance(inner, Predicate) else as_predicate(inner, "Not()"))
+
+    def check(self) -> None:
+        if self.args[0] is None:
+            raise BadRequirement("Not(None) means nothing; write Present() for a property that must be there")
+
+    def accepts(self, value: object) -> bool:
+        inner: Predicate = self.args[0]
+        return not inner.accepts(value)
+
+    def phrase(self) -> str:
+        inner: Predicate = self.args[0]
+        return inner.denial()
+
+    def denial(self) -> str:
+        inner: Predicate = self.args[0]
+        return inner.phrase()
+
+    def __invert__(self) -> Predicate:
+        inner: Predicate = self.args[0]
+        return inner
 
 
 class RecipeParam(Predicate):
@@ -118,8 +237,6 @@ class RecipeParam(Predicate):
         yield self
 
     def resolve(self, params: Mapping[str, object] | Params) -> Predicate | None:
-        from shakeout.matching.values import as_predicate
-
         value = self.value(params)
         return None if value is None else as_predicate(value, self.param)
 
@@ -149,6 +266,46 @@ class RecipeParam(Predicate):
 
     def phrase(self) -> str:
         return f"=<parameter {self.param}>"
+
+
+def as_predicate(value: object, where: str) -> Predicate:
+    """What a requirement's *value* means, as a predicate; *where* names it in the error.
+
+    Raises:
+        BadRequirement: a value that cannot be compared with a property.
+    """
+    if isinstance(value, Predicate):
+        return value
+    if isinstance(value, type) and issubclass(value, Predicate):
+        raise BadRequirement(f"{where}: {value.__name__} lacks its parentheses; write {value.__name__}(…)")
+    if is_param(value):
+        return RecipeParam(value)
+    if isinstance(value, re.Pattern):
+        return Match(value)
+    if isinstance(value, set | frozenset):
+        return AnyOf(*sorted(value, key=repr))  # a set's own order differs from run to run
+    if isinstance(value, list | tuple):
+        return AnyOf(*value)
+    if value is None:
+        raise BadRequirement(f"{where}: None says nothing; write Absent() for a property that is not there")
+    if callable(value):
+        raise BadRequirement(
+            f"{where}: {value!r} is no value; give text, a number, a bool, or one of "
+            "Match, AnyOf, Not, AtLeast, AtMost, Between, Present, Absent, RecipeParam"
+        )
+    return Exact(value)
+
+
+def shown(value: object) -> str:
+    """*value* as it stands in messages: bare where that is readable, quoted where not."""
+    text = normal(value)
+    return text if text and not any(c.isspace() or c in ",;='\"" for c in text) else repr(text)
+
+
+def _member(member: object) -> str:
+    if not isinstance(member, Predicate):
+        return shown(member)
+    return member.phrase().strip().removeprefix("=")
 
 
 def is_param(value: object) -> bool:
