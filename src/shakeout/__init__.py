@@ -75,7 +75,7 @@ _PLACES = {
 }
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names.split()}
 
-__all__ = sorted(_PLACE_OF)  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = list(_PLACE_OF)
 
 
 def __getattr__(name: str) -> Any:

@@ -64,7 +64,7 @@ class DeviceServer:
             return Refusal(call.id, "error", f"{type(error).__name__}: {error}", traceback=text)
 
     def _carry_out(self, call: DeviceCall) -> Any:
-        arguments = unpack(call.payload) if call.payload else ()
+        arguments: Any = unpack(call.payload) if call.payload else ()
         if call.op == "list":
             return [_told(info) for info in self._table.list()]
         if call.op == "adopt":

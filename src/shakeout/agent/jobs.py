@@ -22,7 +22,18 @@ from shakeout.agent.forking import ForkOrder
 from shakeout.processes.strays import MARK, kill_marked
 from shakeout.wire.framing import CHUNK
 from shakeout.wire.messages import (
-    OUTCOME, STDERR, STDOUT, WINDOW, Credit, JobDone, JobInput, JobStarted, Output, Resize, Signal, StartJob,
+    OUTCOME,
+    STDERR,
+    STDOUT,
+    WINDOW,
+    Credit,
+    JobDone,
+    JobInput,
+    JobStarted,
+    Output,
+    Resize,
+    Signal,
+    StartJob,
 )  # fmt: skip
 from shakeout.wire.reactor import READ, WRITE, Reactor
 
@@ -52,7 +63,9 @@ class Stream:
 class Job:
     """One process group and its streams."""
 
-    __slots__ = ("announce", "done", "finished_ns", "id", "input", "pid", "started_ns", "streams", "survivors", "terminal", "trouble")
+    __slots__ = (
+        "announce", "done", "id", "input", "pid", "started_ns", "streams", "survivors", "terminal", "trouble",
+    )  # fmt: skip
 
     def __init__(self, order: StartJob) -> None:
         self.id = order.id

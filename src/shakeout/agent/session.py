@@ -18,8 +18,25 @@ from shakeout.agent.undo import UndoLog, replay
 from shakeout.errors import LabLacks, ShakeoutError
 from shakeout.wire.connection import Connection
 from shakeout.wire.messages import (
-    Answer, Credit, DeviceCall, Ended, EndSession, FileData, GetFiles, JobInput, PutFiles, ReadSetting, Refusal, Resize,
-    SetSetting, Signal, SourceText, StartJob, Step, Sync, SyncReply,
+    Answer,
+    Credit,
+    DeviceCall,
+    Ended,
+    EndSession,
+    FileData,
+    GetFiles,
+    JobInput,
+    PutFiles,
+    ReadSetting,
+    Refusal,
+    Resize,
+    SetSetting,
+    Signal,
+    SourceText,
+    StartJob,
+    Step,
+    Sync,
+    SyncReply,
 )  # fmt: skip
 from shakeout.wire.plain import pack
 from shakeout.wire.undo import SysctlSet

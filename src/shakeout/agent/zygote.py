@@ -187,10 +187,12 @@ def _serve_devices(order: ForkOrder, codes: CodeCache, channel: int) -> int:
 
 
 def _complain(channel: int, error: BaseException) -> None:
-    text = str(error) if isinstance(error, LookupError | PermissionError | NotADirectoryError) else None
-    if text is None:
-        name = f" {error.filename!r}" if isinstance(error, OSError) and error.filename else ""
-        text = (error.strerror or str(error)) + name if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, LookupError | PermissionError | NotADirectoryError):
+        text = str(error)
+    elif isinstance(error, OSError):
+        text = (error.strerror or str(error)) + (f" {error.filename!r}" if error.filename else "")
+    else:
+        text = f"{type(error).__name__}: {error}"
     try:
         os.write(channel if channel >= 0 else 2, text.encode(errors="replace"))
     except OSError:

@@ -33,7 +33,9 @@ def _start_early(arguments: list[str]) -> None:
     global _early_lab
     words = [word for word in arguments if word not in ("-d", "--debug")]
     ours = words[: words.index("--")] if "--" in words else words
-    if ours[:1] != ["run"] or any(word.startswith(("--help", "-h", "--pool", "--lab")) for word in ours) or len(ours) < 2:
+    if ours[:1] != ["run"] or len(ours) < 2:
+        return
+    if any(word.startswith(("--help", "-h", "--pool", "--lab")) for word in ours):
         return
     from shakeout.labs.netns import NetnsLab
 

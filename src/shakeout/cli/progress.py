@@ -7,8 +7,22 @@ import threading
 from typing import TextIO
 
 from shakeout.journal.events import (
-    BaseEvent, Breakpoint, DeviceChanged, FileTransfer, HostConnected, HostLost, HostSetAside, JobFinished, JobStarted,
-    Log, Match, PartFinished, PartStarted, ResultAdded, Setting, UndoFinished,
+    BaseEvent,
+    Breakpoint,
+    DeviceChanged,
+    FileTransfer,
+    HostConnected,
+    HostLost,
+    HostSetAside,
+    JobFinished,
+    JobStarted,
+    Log,
+    Match,
+    PartFinished,
+    PartStarted,
+    ResultAdded,
+    Setting,
+    UndoFinished,
 )  # fmt: skip
 from shakeout.report.text import harmless, one_line
 

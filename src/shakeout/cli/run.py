@@ -48,7 +48,7 @@ Examples:
 @click.option("--plugin-path", multiple=True, metavar="DIR", help="Folder with test modules; may be repeated.")
 @click.option("-d", "--debug", is_flag=True, help="Debug logging; tracebacks of errors.")
 @click.pass_context
-def run(ctx: click.Context, files: tuple[str, ...], **options: Any) -> None:
+def run(ctx: click.Context, /, files: tuple[str, ...], **options: Any) -> None:
     """Run the recipes in FILE: all of its recipe classes, or CLASS. What follows -- are parameters, NAME=VALUE."""
     from shakeout.cli.settings import settings_for
     from shakeout.report.formats import check
@@ -89,7 +89,7 @@ def load_recipes(files: Sequence[str], parameters: list[str] | None) -> list[Bas
     if parameters and len(targets) > 1:
         names = ", ".join(f"{target.path}:{cls.__name__}" for target, classes in loaded for cls in classes)
         raise UsageError(
-            f"it is not clear which of several files the parameters after -- are for ({names}); run one of them at a time"
+            f"it is not clear which of several files the parameters after -- are for ({names}); run them one at a time"
         )
     return [recipe for target, classes in loaded for recipe in with_arguments(target, classes, parameters or [])]
 
@@ -188,7 +188,8 @@ def _conclude(run: Run, reports: dict[str, Path | None]) -> int:
             click.echo(f"{name}: {path}", err=True)
     if run.kept:
         click.echo(
-            f"hosts are kept: shakeout shell {run.id} HOST opens a shell on one; shakeout runs rm {run.id} removes them",
+            f"hosts are kept: shakeout shell {run.id} HOST opens a shell on one; "
+            f"shakeout runs rm {run.id} removes them",
             err=True,
         )
     return run.exit_status

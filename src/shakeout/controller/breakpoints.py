@@ -33,8 +33,8 @@ class TerminalPrompt:
         """Let them look around; True to go on, False to abort."""
         if not sys.stdin.isatty() or not sys.stderr.isatty():
             raise NotInteractive(
-                "the recipe reached a breakpoint" + (f" ({text})" if text else "") + ", but there is no terminal to ask "
-                "at; run it in a terminal, or with --no-breakpoints to pass over all of them"
+                f"the recipe reached a breakpoint{f' ({text})' if text else ''}, but there is no terminal to ask at; "
+                "run it in a terminal, or with --no-breakpoints to pass over all of them"
             )
         names = ", ".join(host.name for host in matched)
         self._say(f"\nBreakpoint{': ' + text if text else ''}. Hosts: {names}. Type help, continue or abort.")

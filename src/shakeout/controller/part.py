@@ -137,7 +137,8 @@ class Part:
         """End the jobs, undo everything, release the hosts, all hosts at once; what failed."""
         failed: list[str] = []
         with ExitStack() as stack:
-            stack.callback(lambda: [session.abandon() for session in self._sessions.values()])
+            for session in self._sessions.values():
+                stack.callback(session.abandon)
             alive = [session for session in self._sessions.values() if session.lost is None]
             if not self._keep:
                 for host in self.hosts.values():

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 import shakeout
-
 from shakeout.controller.interrupts import Interrupts
 from shakeout.controller.part import Part, PartResult
 from shakeout.controller.recorder import Observer, PartRecorder
@@ -144,7 +143,7 @@ class Run:
                 done.add(key)
                 outcome = self._on_match(recipe, match, len(results) + 1)
                 if not isinstance(outcome, PartResult):
-                    excluded |= outcome
+                    excluded.update(outcome)
                     set_aside = True
                     break
                 results.append(outcome)
@@ -234,8 +233,9 @@ class Run:
         sessions: dict[str, Session] = {}
         for host_id, transport in transports.items():
             sessions[host_id] = Session(
-                host_id, transport, self._loop.reactor, recorder, run=self.id, artifact_limit=self._options.artifact_limit
-            )
+                host_id, transport, self._loop.reactor, recorder, run=self.id,
+                artifact_limit=self._options.artifact_limit,
+            )  # fmt: skip
             sessions[host_id].begin()
         failures: dict[str, str] = {}
         for host_id, session in sessions.items():

@@ -82,7 +82,8 @@ class HostDevices:
             raise
         bind_remote(device, self, told[0], where)
         self._by_name[name] = self._by_id[told[0]] = device
-        self._record(name, "create", type(device).__name__, {"args": made.args, **made.kwargs} if made.args else made.kwargs)
+        shown = {"args": made.args, **made.kwargs} if made.args else made.kwargs
+        self._record(name, "create", type(device).__name__, shown)
 
     def all(self) -> Iterable[Device]:
         """All devices of the host, in the kernel's order."""
@@ -167,6 +168,8 @@ class HostDevices:
 
 class UnknownDevice(UnknownName, AttributeError):
     """A name that is no device of the host; an AttributeError, too, so that `hasattr` works."""
+
+    name: str
 
     def __init__(self, text: str) -> None:
         UnknownName.__init__(self, "device", "")

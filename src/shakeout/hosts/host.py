@@ -18,7 +18,7 @@ from shakeout.wire.plain import unpack
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shakeout.devices import Device
+    from shakeout.devices.base import Device
     from shakeout.hosts.devices import HostDevices
     from shakeout.hosts.session import Session
     from shakeout.modules.base import BaseTestModule
@@ -46,6 +46,8 @@ class Host:
     props: Props
     params: Props
     jobs: list[Job]
+    _session: Session
+    _devices: HostDevices
 
     def __init__(self, session: Session, devices: HostDevices, params: Mapping[str, Any] | None = None) -> None:
         put = object.__setattr__
@@ -55,7 +57,6 @@ class Host:
         put(self, "jobs", [])
         put(self, "_session", session)
         put(self, "_devices", devices)
-        put(self, "_shipping", None)
 
     # -- jobs -----------------------------------------------------------------------------------------
 

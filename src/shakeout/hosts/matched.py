@@ -93,5 +93,7 @@ class Matched:
 class UnknownMatch(UnknownName, AttributeError):
     """A host that the recipe did not ask for."""
 
+    name: str
+
     def __init__(self, name: str, known: Mapping[str, Any]) -> None:
         UnknownName.__init__(self, "matched host", name, known)

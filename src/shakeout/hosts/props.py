@@ -47,5 +47,7 @@ class Props:
 class UnknownProperty(UnknownName, AttributeError):
     """A property that hosts do not have; an AttributeError, too, so that `hasattr` works."""
 
+    name: str
+
     def __init__(self, host: str, name: str, known: Mapping[str, Any]) -> None:
         UnknownName.__init__(self, f"property of host {host}", name, known)

@@ -13,18 +13,44 @@ import msgspec
 
 import shakeout
 from shakeout.errors import (
-    AgentUnreachable, DeviceError, HostLost, JobError, LabLacks, LeaseHeld, ProtocolError, ShakeoutError, TransferError,
-    UnknownName, UsageError, VersionMismatch,
+    AgentUnreachable,
+    DeviceError,
+    HostLost,
+    JobError,
+    LabLacks,
+    LeaseHeld,
+    ProtocolError,
+    ShakeoutError,
+    TransferError,
+    UnknownName,
+    UsageError,
+    VersionMismatch,
 )  # fmt: skip
 from shakeout.hosts.capture import ARTIFACT_LIMIT, Capture
 from shakeout.hosts.job import Job
 from shakeout.hosts.recorder import NullRecorder, Recorder
 from shakeout.hosts.waiter import Waiter
-from shakeout.journal.events import ClockMeasured, HostLost as HostLostEvent, JobFinished, JobStarted
+from shakeout.journal.events import ClockMeasured, JobFinished, JobStarted
+from shakeout.journal.events import HostLost as HostLostEvent
 from shakeout.wire.connection import Connection
 from shakeout.wire.messages import (
-    PROTOCOLS, Answer, Ended, EndSession, FileData, Hello, JobDone, Listing, Output, Refusal, Refused, SourceText,
-    StartJob, Sync, SyncReply, Welcome, controller_decoder,
+    PROTOCOLS,
+    Answer,
+    Ended,
+    EndSession,
+    FileData,
+    Hello,
+    JobDone,
+    Listing,
+    Output,
+    Refusal,
+    Refused,
+    SourceText,
+    StartJob,
+    Sync,
+    SyncReply,
+    Welcome,
+    controller_decoder,
 )  # fmt: skip
 from shakeout.wire.messages import JobStarted as JobStartedMessage
 from shakeout.wire.reactor import Reactor

@@ -26,7 +26,7 @@ def runtime_root() -> Path:
         root = Path("/run/shakeout")
     else:
         base = os.environ.get("XDG_RUNTIME_DIR")
-        root = Path(base) / "shakeout" if base and len(base) < 60 else Path(f"/tmp/shakeout-{uid}")  # noqa: S108
+        root = Path(base) / "shakeout" if base and len(base) < 60 else Path(f"/tmp/shakeout-{uid}")
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     info = root.lstat()
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != uid or info.st_mode & 0o077:

@@ -8,13 +8,22 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from shakeout.errors import HostError, LabLacks
 from shakeout.labs.orders import (
-    HostFailed, HostReady, HostsRemoved, KeepLab, LabFailed, LabReady, MakeHost, PortOrder, RemoveHosts, RemoveLab,
+    HostFailed,
+    HostReady,
+    HostsRemoved,
+    KeepLab,
+    LabFailed,
+    LabReady,
+    MakeHost,
+    PortOrder,
+    RemoveHosts,
+    RemoveLab,
     Reports,
 )  # fmt: skip
 from shakeout.wire.framing import FrameReader, frame
@@ -58,7 +67,7 @@ class NetnsLab:
             self._ready = report
         return self._ready
 
-    def make(self, hosts: dict[str, Iterable[PortOrder]]) -> dict[str, HostReady]:
+    def make(self, hosts: Mapping[str, Iterable[PortOrder]]) -> dict[str, HostReady]:
         """Make *hosts* (name -> ports), all at once.
 
         Raises:

@@ -58,7 +58,10 @@ class DirectoryPools:
         if failures:
             for transport in transports.values():
                 transport.close()
-        links = {host_id: {dev: port.hwaddr or port.id for dev, port in ports.items()} for host_id, ports in match.ports.items()}
+        links = {
+            host_id: {dev: port.hwaddr or port.id for dev, port in ports.items()}
+            for host_id, ports in match.ports.items()
+        }
         return Opened(transports, links, failures)
 
     def release(self) -> None:
@@ -122,14 +125,18 @@ def _entry(pool: str, data: dict[str, Any], file: Path) -> HostEntry:
     host = data["host"]
     ports = tuple(
         Port(
-            interface["id"], interface.get("network", ""), interface.get("hwaddr", "").lower(), interface.get("params", {})
+            interface["id"],
+            interface.get("network", ""),
+            interface.get("hwaddr", "").lower(),
+            interface.get("params", {}),
         )
         for interface in data.get("interfaces", ())
     )
     endpoint = Endpoint(host.get("via", "tls"), host["address"], host.get("user", ""))
     return HostEntry(
-        host["name"], pool, data.get("params", {}), ports, endpoint, virtual=host.get("virtual", False), source=str(file)
-    )
+        host["name"], pool, data.get("params", {}), ports, endpoint, virtual=host.get("virtual", False),
+        source=str(file),
+    )  # fmt: skip
 
 
 def _connect(entry: HostEntry) -> Transport:

@@ -10,15 +10,28 @@ import contextlib
 import os
 
 from shakeout.processes.namespaces import (
-    MNT_DETACH, MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, mount, pivot_root,
+    MNT_DETACH,
+    MS_BIND,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_PRIVATE,
+    MS_RDONLY,
+    MS_REC,
+    MS_REMOUNT,
+    mount,
+    pivot_root,
     unmount,
 )  # fmt: skip
 
 #: File systems that are made anew, or are no place for files.
 _PSEUDO = frozenset(
-    "proc sysfs devtmpfs devpts cgroup cgroup2 mqueue debugfs tracefs securityfs pstore efivarfs bpf configfs fusectl "
-    "hugetlbfs autofs binfmt_misc nsfs rpc_pipefs selinuxfs".split()
-)
+    (
+        "proc", "sysfs", "devtmpfs", "devpts", "cgroup", "cgroup2", "mqueue", "debugfs", "tracefs", "securityfs",
+        "pstore", "efivarfs", "bpf", "configfs", "fusectl", "hugetlbfs", "autofs", "binfmt_misc", "nsfs",
+        "rpc_pipefs", "selinuxfs",
+    )
+)  # fmt: skip
 _OWN = ("/proc", "/sys", "/dev", "/run", "/var/run")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "net/tun", "kvm", "fuse", "vhost-net")
 
@@ -125,7 +138,7 @@ def _devices(dev: str) -> None:
         mount(f"/dev/{name}", f"{dev}/{name}", flags=MS_BIND)
     mount("devpts", f"{dev}/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
     mount("tmpfs", f"{dev}/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
-    os.symlink("pts/ptmx", f"{dev}/ptmx")
-    os.symlink("/proc/self/fd", f"{dev}/fd")
+    os.symlink("pts/ptmx", f"{dev}/ptmx")  # noqa: PTH211
+    os.symlink("/proc/self/fd", f"{dev}/fd")  # noqa: PTH211
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        os.symlink(f"/proc/self/fd/{number}", f"{dev}/{name}")
+        os.symlink(f"/proc/self/fd/{number}", f"{dev}/{name}")  # noqa: PTH211

@@ -20,11 +20,32 @@ import msgspec
 
 from shakeout.labs.folders import LabFolder
 from shakeout.labs.orders import (
-    HostFailed, HostReady, HostsRemoved, KeepLab, LabFailed, LabReady, MakeHost, Orders, RemoveHosts, RemoveLab,
+    HostFailed,
+    HostReady,
+    HostsRemoved,
+    KeepLab,
+    LabFailed,
+    LabReady,
+    MakeHost,
+    Orders,
+    RemoveHosts,
+    RemoveLab,
 )  # fmt: skip
 from shakeout.processes.namespaces import (
-    MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_REC, NEWIPC, NEWNET, NEWNS, NEWPID, NEWUSER, NEWUTS, mount,
-    set_process_name, unshare,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_PRIVATE,
+    MS_REC,
+    NEWIPC,
+    NEWNET,
+    NEWNS,
+    NEWPID,
+    NEWUSER,
+    NEWUTS,
+    mount,
+    set_process_name,
+    unshare,
 )  # fmt: skip
 from shakeout.wire.framing import FrameReader, frame
 
@@ -221,8 +242,9 @@ class Spawner:
             return
         self._made += 1
         plan = hostinit.HostPlan(
-            order, self._made, self._bridges, str(self._folder.path / "mnt"), self._properties, privileged=self._privileged
-        )
+            order, self._made, self._bridges, str(self._folder.path / "mnt"), self._properties,
+            privileged=self._privileged,
+        )  # fmt: skip
         read, write = os.pipe2(os.O_CLOEXEC)
         if os.fork() == 0:
             self._forget_all()
@@ -261,7 +283,8 @@ class Spawner:
 
         if name in self._bridges:
             return
-        index = self._switch.link_add("bridge", f"n{len(self._bridges)}", options={"forward_delay": 0, "mcast_snooping": 0})
+        options = {"forward_delay": 0, "mcast_snooping": 0}
+        index = self._switch.link_add("bridge", f"n{len(self._bridges)}", options=options)
         self._switch.link_set(index, Change(up=True))
         self._bridges[name] = index
 

@@ -125,14 +125,14 @@ def _explain(path: str, file: Path, error: BaseException) -> BadRecipe:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
         if not frames:
             return BadRecipe(f"{path} is no Python text: {error}")
-    line = _line_in(file, error)
+    number = _line_in(file, error)
     if isinstance(error, SystemExit):
-        return BadRecipe(f"{path}:{line}: the file ended the program while it was imported ({error.code!r})")
+        return BadRecipe(f"{path}:{number}: the file ended the program while it was imported ({error.code!r})")
     text = str(error) if isinstance(error, ShakeoutError) else f"{type(error).__name__}: {error}"
     hint = ""
     if isinstance(error, ModuleNotFoundError):
         hint = f"; install {error.name!r} where shakeout runs, or put it beside the recipe"
-    return BadRecipe(f"{path}:{line}: {text}{hint}")
+    return BadRecipe(f"{path}:{number}: {text}{hint}")
 
 
 def _line_in(file: Path, error: BaseException) -> int:

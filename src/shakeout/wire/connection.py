@@ -77,7 +77,8 @@ class Connection:
             try:
                 sent = self._transport.send(data, fds)
             except OSError as error:
-                self._reactor.call_soon_threadsafe(lambda: self.close(_reason(error)))
+                reason = _reason(error)
+                self._reactor.call_soon_threadsafe(lambda: self.close(reason))
                 return
             if sent < len(data):
                 self._queue(memoryview(data)[sent:], () if sent else fds)

@@ -47,7 +47,7 @@ def _below(top: str, prefix: str) -> Iterator[Entry]:
         info = entry.stat(follow_symlinks=False)
         mode = stat.S_IMODE(info.st_mode)
         if stat.S_ISLNK(info.st_mode):
-            yield Entry(path, "link", mode, target=os.readlink(entry.path))
+            yield Entry(path, "link", mode, target=os.readlink(entry.path))  # noqa: PTH115
         elif stat.S_ISDIR(info.st_mode):
             yield Entry(path, "dir", mode)
             yield from _below(top, path)
@@ -140,7 +140,7 @@ class TreeWriter:
                 if entry.kind == "dir":
                     os.mkdir(path, 0o700)  # noqa: PTH102
                 elif entry.kind == "link":
-                    os.symlink(entry.target, path)
+                    os.symlink(entry.target, path)  # noqa: PTH211
                 else:
                     self._contents.append(entry)
             self._entries.extend(entries)
@@ -204,7 +204,8 @@ class TreeWriter:
                 if entry.kind == "dir":
                     os.chmod(self._final(entry.path), entry.mode)  # noqa: PTH101
         except OSError as error:
-            raise TransferError(f"{error.filename2 or error.filename or self._destination}: {error.strerror}") from error
+            where = error.filename2 or error.filename or self._destination
+            raise TransferError(f"{where}: {error.strerror}") from error
         finally:
             self.abandon()
         return self._destination
@@ -257,7 +258,7 @@ def _copy(source: int, target: int, size: int) -> int:
     try:
         return os.copy_file_range(source, target, size)
     except OSError:
-        return os.sendfile(target, source, None, size)  # type: ignore[arg-type]  # other file systems
+        return os.sendfile(target, source, None, size)  # other file systems
 
 
 def resolve_destination(path: str, name: str, home: str) -> str:
