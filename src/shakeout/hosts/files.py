@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from shakeout.errors import HostLost, ShakeoutError, TransferError
-from shakeout.hosts.session import Session
+from shakeout.hosts.session import Request, Session
 from shakeout.journal.events import FileTransfer
 from shakeout.wire.filetree import TreeWriter, listing, resolve_destination
 from shakeout.wire.framing import CHUNK
@@ -61,7 +63,7 @@ def _send(session: Session, source: str, agent_path: str, entries: list[Entry]) 
         session.close_request(number)
 
 
-def _contents(top: str, entries: list[Entry]):  # type: ignore[no-untyped-def]
+def _contents(top: str, entries: list[Entry]) -> Iterator[bytes]:
     """All files' contents in order, in pieces that are filled up over the ends of small files."""
     waiting = bytearray()
     for entry in entries:
@@ -94,17 +96,15 @@ def receive(session: Session, recv_path: str, ctl_path: str, *, recursive: bool)
     arrival = _Arrival(session, destination)
     number, request = session.open_request()
     request.on_listing, request.on_data = arrival.listing, arrival.data
+    request.on_answer = lambda: arrival.answered(request)
     try:
         session.send(GetFiles(number, recv_path, recursive, by_fd=session.passes_fds))
-        while not arrival.complete.wait(0.2):
-            if request.answer.done:
-                request.answer.get()  # raises what the agent refused with, or that the host was lost
-                if arrival.complete.is_set() or arrival.finished():
-                    break
+        arrival.complete.wait()
         arrival.place()
-    except ShakeoutError as error:
+    except BaseException as error:
         arrival.abandon()
-        _record(session, "receive", recv_path, ctl_path, 0, str(error))
+        if isinstance(error, ShakeoutError):
+            _record(session, "receive", recv_path, ctl_path, 0, str(error))
         raise
     finally:
         session.close_request(number)
@@ -118,8 +118,8 @@ class _Arrival:
     def __init__(self, session: Session, destination: str) -> None:
         self._session = session
         self._writer = TreeWriter(destination)
-        self._announced = False
         self._trouble: ShakeoutError | None = None
+        self._answered = False
         self.complete = threading.Event()
         self.size = 0
 
@@ -130,8 +130,9 @@ class _Arrival:
         try:
             self.size += sum(entry.size for entry in entries)
             self._writer.announce(entries)
-            self._announced = True
             if source >= 0:
+                if not stat.S_ISREG(os.fstat(source).st_mode):
+                    raise TransferError(f"{self._session.name} sent a descriptor that is no file")
                 while not self._writer.take(source):
                     pass
                 self.complete.set()
@@ -147,12 +148,19 @@ class _Arrival:
         except (ShakeoutError, OSError) as error:
             self._fail(error)
             return
-        if self._writer.wanted == 0:
+        if self._answered and self._writer.wanted == 0:
             self.complete.set()
 
-    def finished(self) -> bool:
-        """Whether everything that was announced is here (the answer follows the last announcement)."""
-        return self._announced and self._writer.wanted == 0
+    def answered(self, request: Request) -> None:
+        """The answer follows the last announcement; a refusal, or the loss of the host, ends the transfer."""
+        try:
+            request.answer.get()
+        except ShakeoutError as error:
+            self._fail(error)
+            return
+        self._answered = True
+        if self._writer.wanted == 0:
+            self.complete.set()
 
     def place(self) -> None:
         if self._trouble is not None:

@@ -70,10 +70,12 @@ END_TIMEOUT = 120.0
 class Request:
     """Something asked of the agent, until it is answered."""
 
-    __slots__ = ("answer", "on_data", "on_listing")
+    __slots__ = ("answer", "on_answer", "on_data", "on_listing")
 
     def __init__(self) -> None:
         self.answer: Waiter[Answer] = Waiter()
+        #: Called in the loop's thread when the answer, or what takes its place, is there.
+        self.on_answer: Callable[[], None] | None = None
         self.on_listing: Callable[[Listing], None] | None = None
         self.on_data: Callable[[bytes], None] | None = None
 
@@ -293,10 +295,10 @@ class Session:
             return
         drained: Waiter[bool] = Waiter()
         self._connection.when_drained(lambda: drained.set(True))
-        while not drained.wait(0.5):
-            timeout -= 0.5
-            if self.lost is not None or self._closed or timeout <= 0:
-                raise HostLost(self.lost or "it takes no more data", self.name)
+        if not drained.wait(timeout):
+            raise HostLost(f"it took no data for {timeout:g} s", self.name)
+        if self._closed:
+            raise HostLost(self.lost or "its connection ended", self.name)
 
     # -- what comes (in the loop's thread) ------------------------------------------------------------
 
@@ -314,10 +316,12 @@ class Session:
             request = self._requests.get(message.id)
             if request is not None:
                 request.answer.set(message)
+                if request.on_answer is not None:
+                    request.on_answer()
         elif kind is Refusal:
             request = self._requests.get(message.id)
             if request is not None:
-                request.answer.fail(refusal_error(message, self.name))
+                self._fail(request, refusal_error(message, self.name))
         else:
             self._rare(message)
 
@@ -386,8 +390,10 @@ class Session:
         for request in list(self._requests.values()):
             self._fail(request)
 
-    def _fail(self, request: Request) -> None:
-        request.answer.fail(HostLost(self.lost or "its connection ended", self.name))
+    def _fail(self, request: Request, error: ShakeoutError | None = None) -> None:
+        request.answer.fail(error or HostLost(self.lost or "its connection ended", self.name))
+        if request.on_answer is not None:
+            request.on_answer()
 
 
 def connect_unix(path: str) -> UnixTransport:

@@ -85,7 +85,7 @@ class Connection:
                 self._reactor.modify(self._fd, READ | WRITE)
 
     def when_drained(self, callback: Callable[[], None]) -> None:
-        """Call *callback* once, in the loop, when nothing waits to be sent."""
+        """Call *callback* once, in the loop, when nothing waits to be sent (any more, if the connection ends)."""
         self._on_drained.append(callback)
         if not self._waiting:
             self._reactor.call_soon_threadsafe(self._tell_drained)
@@ -115,6 +115,7 @@ class Connection:
             for fd in self._waiting.popleft()[1]:
                 os.close(fd)
         self._on_closed(reason)
+        self._tell_drained()  # who waits shall not wait for ever
 
     def _queue(self, data: memoryview, fds: tuple[int, ...]) -> None:
         self._waiting.append((data, tuple(os.dup(fd) for fd in fds)))
