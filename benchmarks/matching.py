@@ -11,6 +11,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from benchmarks.row import Figures, Row
 from shakeout.matching.explain import explain
@@ -197,7 +198,7 @@ INSTANCES: tuple[tuple[str, Callable[[], Instance], bool, int, float], ...] = (
 def rows() -> Iterator[Row]:
     """The rows of the benchmark table; milliseconds."""
     for what, make, match, times, limit in INSTANCES:
-        yield Row(what, lambda make=make, match=match, times=times: timed(make, times, match), target=limit)
+        yield Row(what, partial(timed, make, times, match), target=limit)
     yield Row("explain: 101 from 100 identical hosts", lambda: explained(pigeons), target=1000)
     yield Row("explain: 8 hosts from 10,000", lambda: explained(ten_thousand_never), target=3000)
 
