@@ -8,7 +8,7 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
-from shakeout import BaseTestModule, BoolParam, ChoiceParam, IntParam, StrParam
+from shakeout import BaseTestModule, BoolParam, IntParam, StrParam
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ class LinkOperations(BaseTestModule):
     """Reads or sets the MTU of eth0 *count* times through one netlink socket; the seconds that each took."""
 
     change = BoolParam(default=False)
-    client = ChoiceParam(type=StrParam, choices=("pyroute2", "raw"))
+    client = StrParam(default="raw", desc="pyroute2, or raw")
     count = IntParam(default=50, minimum=1)
 
     def run(self) -> None:

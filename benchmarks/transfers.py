@@ -30,7 +30,9 @@ def timed(action: Callable[[], object]) -> float:
     return perf_counter() - begin
 
 
-def in_turns(ours: Callable[[int], object], local: Callable[[int], object], tidy: Callable[[int], object], n: int) -> list[float]:
+def in_turns(
+    ours: Callable[[int], object], local: Callable[[int], object], tidy: Callable[[int], object], n: int
+) -> list[float]:
     """Medians (seconds) of both, taken in turns; *tidy* makes room again, and is not measured."""
     times: tuple[list[float], list[float]] = ([], [])
     for turn in range(n + 1):
@@ -127,17 +129,25 @@ def receive_frames(connection: socket.socket, target: Path) -> None:
 def rows() -> Iterable[Row]:
     """Transfers of the control plane."""
     if not MEMORY.is_dir():
+
         def missing() -> Figures:
             raise NotMeasured(f"there is no {MEMORY}")
 
         yield Row("files to a host", missing)
         return
     yield Row(
-        "file of 256 MiB to a host / shutil.copyfile", lambda: on_hosts(one_big), "MB/s", target_ratio=0.6, better="higher"
+        "file of 256 MiB to a host / shutil.copyfile",
+        lambda: on_hosts(one_big),
+        "MB/s",
+        target_ratio=0.6,
+        better="higher",
     )
     yield Row(
         "2,000 files of 1 KiB to a host / raw frames over a socket pair",
-        lambda: on_hosts(many_small), "files/s", target_ratio=0.5, better="higher",
+        lambda: on_hosts(many_small),
+        "files/s",
+        target_ratio=0.5,
+        better="higher",
     )
     for what in ("file of 256 MiB to a TLS host / raw TLS", "2,000 files of 1 KiB to a TLS host / raw frames"):
         yield Row(what, no_tls, target_ratio=0.5, better="higher")
