@@ -69,6 +69,8 @@ RECIPE_API = frozenset(
         "networks",
         "params",
         "req",
+        "reqs",
+        "requirements",
         "run",
         "test",
     }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BaseRecipe", "HostReq"]
 
-_RESERVED = ("req", "matched", "test", "add_result", "breakpoint", "log")
+_RESERVED = ("req", "reqs", "requirements", "matched", "test", "add_result", "breakpoint", "log")
 
 
 class BaseRecipe:
@@ -67,6 +67,16 @@ class BaseRecipe:
             BadRecipe: the recipe is not being run.
         """
         return self._running("matched").matched
+
+    @property
+    def reqs(self) -> Requirements:
+        """`req`, as the older texts call it."""
+        return self.req
+
+    @property
+    def requirements(self) -> Requirements:
+        """`req`, as the oldest texts call it."""
+        return self.req
 
     def add_result(self, passed: bool | None, description: str = "", data: Any = None) -> None:
         """Add a record to the result summary; a *passed* of False fails the recipe, None is no verdict."""

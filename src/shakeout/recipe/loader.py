@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import importlib.abc
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 import msgspec
 
-from shakeout.errors import BadRecipe, ShakeoutError, did_you_mean
-from shakeout.params import from_cli
+from shakeout.errors import BadParameters, BadRecipe, ShakeoutError, UsageError, did_you_mean
+from shakeout.params import bind, declared, from_cli
 from shakeout.recipe.base import BaseRecipe
 
 
@@ -28,7 +29,7 @@ class Target(msgspec.Struct, frozen=True):
 def parse_target(text: str) -> Target:
     """``my.py`` or ``my.py:Class``."""
     path, colon, cls = text.rpartition(":")
-    if colon and cls.isidentifier() and path:
+    if colon and cls.isidentifier() and path and not Path(text).is_file():
         return Target(path, cls)
     return Target(text)
 
@@ -42,7 +43,7 @@ def load(target: Target) -> list[type[BaseRecipe]]:
     module = load_file(target.path)
     if target.cls:
         return [_chosen(module, target)]
-    found = [cls for cls in _classes(module) if cls.__module__ == module.__name__]
+    found = list(dict.fromkeys(cls for cls in _classes(module) if cls.__module__ == module.__name__))
     runnable = [cls for cls in found if _why_not(cls) == "" and not cls.__name__.startswith("_")]
     if not runnable:
         if found:
@@ -58,17 +59,59 @@ def with_arguments(target: Target, classes: Sequence[type[BaseRecipe]], argument
     """Instances of the classes to run: all of them without *arguments*, else the one that those are for.
 
     Raises:
-        BadRecipe: it is not clear which class they are for.
+        BadRecipe: it is not clear which class they are for, an ``__init__`` ended with an exception, or several
+            classes cannot be made as asked; the message has all of them.
         BadParameters: names or values that are not accepted, or mandatory ones that are missing.
     """
-    if not arguments:
-        return [cls() for cls in classes]
-    cls = _receiver(target, classes)
-    return [cls(**from_cli(cls, arguments, base=BaseRecipe))]
+    if arguments:
+        cls = _receiver(target, classes)
+        return [_instance(target, cls, _keywords(cls, arguments))]
+    recipes: list[BaseRecipe] = []
+    refused: list[UsageError] = []
+    for cls in classes:
+        try:
+            recipes.append(_instance(target, cls, {}))
+        except UsageError as error:
+            refused.append(error)
+    if len(refused) == 1:
+        raise refused[0]
+    if refused:
+        raise BadRecipe(". ".join(str(error) for error in refused))
+    return recipes
+
+
+def _keywords(cls: type[BaseRecipe], arguments: Sequence[str]) -> dict[str, str]:
+    """The keywords that *arguments* are; if some are not accepted, the message also has what else is wrong."""
+    try:
+        return from_cli(cls, arguments, base=BaseRecipe)
+    except BadParameters as error:
+        if cls.__init__ is not BaseRecipe.__init__:
+            raise
+        pairs = [argument.partition("=") for argument in arguments]
+        known = declared(cls)
+        try:
+            bind(cls, {name: value for name, equals, value in pairs if equals and name in known})
+        except BadParameters as more:
+            raise BadParameters(cls.__name__, [*error.problems, *more.problems]) from None
+        raise
+
+
+def _instance(target: Target, cls: type[BaseRecipe], arguments: dict[str, str]) -> BaseRecipe:
+    """An instance of the user's class."""
+    try:
+        return cls(**arguments)
+    except ShakeoutError:
+        raise
+    except Exception as error:
+        number = _line_in(Path(target.path).resolve(), error)
+        raise BadRecipe(
+            f"{target.path}:{number}: {cls.__name__}() ended with {_named(error)}; what its __init__ needs can be given "
+            f"as a parameter: shakeout run {target.path}:{cls.__name__} -- NAME=VALUE"
+        ) from error
 
 
 def load_file(path: str) -> ModuleType:
-    """Import a recipe file, once; its folder is on the import path meanwhile.
+    """Import a recipe file, once; what stands beside it can be imported from then on.
 
     Raises:
         BadRecipe: it is not there, no Python, or ended with an exception; the message says where.
@@ -87,8 +130,7 @@ def load_file(path: str) -> ModuleType:
     if spec is None or spec.loader is None:
         raise BadRecipe(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
-    folder = str(file.parent)
-    sys.path.insert(0, folder)
+    _make_importable(str(file.parent))
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
@@ -97,18 +139,31 @@ def load_file(path: str) -> ModuleType:
         if isinstance(error, KeyboardInterrupt):
             raise
         raise _explain(path, file, error) from error
-    finally:
-        # Later imports (inside functions) still find the files beside it, but after all that is installed.
-        sys.path.remove(folder)
-        if folder not in sys.path:
-            sys.path.append(folder)
     return module
+
+
+def _make_importable(folder: str) -> None:
+    """Have imports find what stands beside a recipe: before installed packages, but after the standard library.
+
+    So a recipe called json.py or signal.py disturbs nobody who imports the module of that name.
+    """
+    if folder in sys.path:
+        return
+    standard = {str(Path(os.__file__).parent), str(Path(os.__file__).parent / "lib-dynload")}
+    places = [index for index, entry in enumerate(sys.path) if entry in standard]
+    sys.path.insert(places[-1] + 1 if places else 0, folder)
 
 
 def _loader(name: str, file: Path) -> importlib.abc.Loader:
     from importlib.machinery import SourceFileLoader
 
-    return SourceFileLoader(name, str(file))
+    class RecipeLoader(SourceFileLoader):
+        """Reads the source each time: a recipe is edited and run again within a second, and leaves no cache."""
+
+        def get_code(self, fullname: str) -> CodeType:
+            return self.source_to_code(self.get_data(self.path), self.path)
+
+    return RecipeLoader(name, str(file))
 
 
 def _identifier(stem: str) -> str:
@@ -128,11 +183,17 @@ def _explain(path: str, file: Path, error: BaseException) -> BadRecipe:
     number = _line_in(file, error)
     if isinstance(error, SystemExit):
         return BadRecipe(f"{path}:{number}: the file ended the program while it was imported ({error.code!r})")
-    text = str(error) if isinstance(error, ShakeoutError) else f"{type(error).__name__}: {error}"
+    text = str(error) if isinstance(error, ShakeoutError) else _named(error)
     hint = ""
     if isinstance(error, ModuleNotFoundError):
         hint = f"; install {error.name!r} where shakeout runs, or put it beside the recipe"
     return BadRecipe(f"{path}:{number}: {text}{hint}")
+
+
+def _named(error: BaseException) -> str:
+    """An exception on one line: its kind, and what it says."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _line_in(file: Path, error: BaseException) -> int:
