@@ -1,0 +1,63 @@
+"""The program behind `StandaloneAgent`: an agent in namespaces of its own, on file systems of its own.
+
+Three processes: one outside, which ends everything when its standard input ends; process 1 of the namespaces, which
+reaps; and the agent, which is an ordinary process there, as on a real machine.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from shakeout.agent.standalone import serve
+from shakeout.devices.netlink import Change, Netlink
+from shakeout.labs import rootfs
+from shakeout.processes.namespaces import NEWIPC, NEWNET, NEWNS, NEWPID, NEWUTS, sethostname, unshare
+
+_PDEATHSIG = 1
+
+
+def main() -> NoReturn:
+    """Serve at ``agent.sock`` in the folder whose descriptor is the first argument; the second is a host name."""
+    folder, name = int(sys.argv[1]), sys.argv[2]
+    scratch = os.path.realpath(f"/proc/self/fd/{folder}") + "/root"
+    Path(scratch).mkdir()
+    mounts = rootfs.mount_points()
+    unshare(NEWNS | NEWUTS | NEWIPC | NEWNET | NEWPID)
+    first = os.fork()
+    if first == 0:
+        # The parent has one thread, so that this is its end, and not that of a thread.
+        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        try:
+            _inside(folder, name, scratch, mounts)
+        finally:
+            os._exit(1)
+    while os.read(0, 1):
+        pass
+    os.kill(first, signal.SIGKILL)
+    os.waitpid(first, 0)
+    os._exit(0)
+
+
+def _inside(folder: int, name: str, scratch: str, mounts: list[tuple[str, str]]) -> NoReturn:
+    rootfs.build(scratch, mounts, userxattr=False)
+    sethostname(name)
+    with Netlink() as netlink:
+        netlink.link_set(netlink.link("lo").index, Change(up=True))
+    agent = os.fork()
+    if agent == 0:
+        os.setsid()
+        # The folder is outside of these file systems; its descriptor still leads there.
+        serve(Path(f"/proc/self/fd/{folder}/agent.sock"), Path("/run/shakeout-agent"))
+        os._exit(0)
+    while os.wait()[0] != agent:
+        pass
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
