@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TextIO
 
 import msgspec
 
-from shakeout.journal.events import BaseEvent
+from shakeout.journal.events import BaseEvent, Match, PartStarted
 from shakeout.journal.writer import JournalWriter
+
+if TYPE_CHECKING:
+    import logging
+
+#: Characters of an event in the debug log.
+_LONGEST = 2000
 
 
 class Observer(Protocol):
@@ -18,18 +25,49 @@ class Observer(Protocol):
         """Something was written to the journal."""
 
 
+class Trouble:
+    """What went wrong with the recording of a run: a run that was not recorded whole has no good verdict.
+
+    Attributes:
+        error: the first that could not be written; None while all could.
+    """
+
+    def __init__(self) -> None:
+        self.error: JournalBroken | None = None
+
+    def note(self, error: JournalBroken) -> None:
+        """Something could not be recorded."""
+        self.error = self.error or error
+
+
 class PartRecorder:
     """Writes events of one part (0: of the run itself).
+
+    When the journal cannot be written, the thread that made this recorder (the recipe's) is told by JournalBroken,
+    unless it is `quiet`; all others go on, because hosts are put back whether that can be recorded or not.
 
     Args:
         part: its number, from 1.
         observers: are told every event once it is written.
+        trouble: of the whole run.
+
+    Attributes:
+        quiet: nothing is raised any more: hosts are being restored.
     """
 
-    def __init__(self, journal: JournalWriter, part: int, observers: tuple[Observer, ...] = ()) -> None:
+    def __init__(
+        self,
+        journal: JournalWriter,
+        part: int,
+        observers: tuple[Observer, ...] = (),
+        trouble: Trouble | None = None,
+    ) -> None:
         self._journal = journal
         self.part = part
-        self._observers = observers
+        self.trouble = trouble or Trouble()
+        self.quiet = False
+        self._observers = list(observers)
+        self._owner = threading.get_ident()
 
     @property
     def began_ns(self) -> int:
@@ -37,10 +75,23 @@ class PartRecorder:
         return self._journal.began_ns
 
     def write(self, event: BaseEvent) -> BaseEvent:
-        """Append *event*, as one of this part."""
-        written = self._journal.write(msgspec.structs.replace(event, part=self.part))
-        for observer in self._observers:
-            observer.event(written)
+        """Append *event*, as one of this part.
+
+        Raises:
+            JournalBroken: this, or something before it, could not be written.
+        """
+        try:
+            written = self._journal.write(msgspec.structs.replace(event, part=self.part))
+        except JournalBroken as error:
+            self.trouble.note(error)
+            written = event
+        if self.trouble.error is not None and not self.quiet and threading.get_ident() == self._owner:
+            raise self.trouble.error
+        for observer in list(self._observers):
+            try:
+                observer.event(written)
+            except Exception:  # noqa: BLE001 - who looks on does not change what happens
+                self._observers.remove(observer)
         return written
 
     def artifact(self, name: str) -> tuple[str, BinaryIO]:

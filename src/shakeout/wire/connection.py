@@ -16,6 +16,8 @@ from shakeout.wire.reactor import READ, WRITE, Reactor
 from shakeout.wire.transports import Transport
 
 _ENCODER = msgspec.msgpack.Encoder()
+#: Descriptors that may wait for the message that they belong to; an honest peer sends one with a message.
+_MOST_FDS = 16
 
 
 class Connection:
@@ -164,6 +166,9 @@ class Connection:
         data, fds = received
         if fds:
             self._fds.extend(fds)
+            if len(self._fds) > _MOST_FDS:
+                self.close(f"more than {_MOST_FDS} descriptors came without the messages they belong to")
+                return
         if not data:
             self.close("" if not self._reader.pending else "the connection ended inside a message")
             return
@@ -174,6 +179,9 @@ class Connection:
                     return
         except (ProtocolError, msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             self.close(f"what came is not the protocol: {error}")
+            return
+        except Exception as error:  # noqa: BLE001 - the edge of a peer: whatever it sent, the loop serves others, too
+            self.close(f"what came could not be dealt with: {type(error).__name__}: {error}")
             return
         while self._fds and not self._reader.pending:
             os.close(self._fds.popleft())  # nobody asked for these

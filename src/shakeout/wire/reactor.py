@@ -113,6 +113,7 @@ class Reactor:
         self._thread = threading.get_ident()
         while self._running:
             self.turn()
+        self._call_soon()  # what was asked for before `stop` is done
 
     def turn(self, limit: float | None = None) -> None:
         """One turn: wait until something is due (at most *limit* seconds), then call all that is."""
@@ -122,8 +123,7 @@ class Reactor:
                 watcher(events)
         if self._timers:
             self._fire()
-        for _ in range(len(self._soon)):
-            self._soon.popleft()()
+        self._call_soon()
 
     def stop(self) -> None:
         """Leave `run` after this turn; from any thread."""
@@ -138,6 +138,10 @@ class Reactor:
             self._watchers.clear()
             self._epoll.close()
             os.close(self._wake)
+
+    def _call_soon(self) -> None:
+        for _ in range(len(self._soon)):
+            self._soon.popleft()()
 
     def _patience(self, limit: float | None) -> float | None:
         if self._soon:
