@@ -101,3 +101,31 @@ class PartRecorder:
     def artifact_path(self, relative: str) -> Path:
         """Where an artifact is."""
         return self._journal.folder / relative
+
+
+class Descriptions:
+    """Writes which hosts each part got."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._recipe = ""
+
+    def event(self, event: BaseEvent) -> None:
+        """Something was written to the journal."""
+        if isinstance(event, PartStarted):
+            self._recipe = event.recipe
+        elif isinstance(event, Match):
+            lines = "".join(f"    {line}\n" for line in event.description)
+            self._stream.write(f"{self._recipe} runs on:\n{lines}")
+            self._stream.flush()
+
+
+class DebugLog:
+    """Writes every event to a logger, as it stands in the journal."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+
+    def event(self, event: BaseEvent) -> None:
+        """Something was written to the journal."""
+        self._log.debug("%s", event)
