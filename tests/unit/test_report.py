@@ -73,7 +73,7 @@ def run_of(*events: Event, verdict: Verdict | None = Verdict.PASSED, **part: obj
 
 def shown(outcome: RunOutcome) -> list[str]:
     """The lines between the first and the last of the summary."""
-    first, *middle, _last = summary(outcome).splitlines()
+    first, *middle, _last = summary(outcome, tracebacks=True).splitlines()
     assert first == "RESULTS SUMMARY:"
     return middle
 

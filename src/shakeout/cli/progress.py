@@ -17,7 +17,6 @@ from shakeout.journal.events import (
     JobFinished,
     JobStarted,
     Log,
-    Match,
     PartFinished,
     PartStarted,
     ResultAdded,
@@ -136,23 +135,6 @@ class StatusLine:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
             self._shown = False
-
-
-class Descriptions:
-    """Writes which hosts each part got."""
-
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
-        self._recipe = ""
-
-    def event(self, event: BaseEvent) -> None:
-        """Something was written to the journal."""
-        if isinstance(event, PartStarted):
-            self._recipe = event.recipe
-        elif isinstance(event, Match):
-            lines = "".join(f"    {line}\n" for line in event.description)
-            self._stream.write(f"{self._recipe} runs on:\n{lines}")
-            self._stream.flush()
 
 
 def _failed(error: str) -> str:

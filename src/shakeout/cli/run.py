@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -53,15 +53,20 @@ def run(ctx: click.Context, /, files: tuple[str, ...], **options: Any) -> None:
     from shakeout.cli.settings import settings_for
     from shakeout.report.formats import check
 
-    if options["debug"] or ctx.obj.get("debug"):
+    options["debug"] = options["debug"] or bool(ctx.obj.get("debug"))
+    if options["debug"]:
         import logging
 
-        logging.basicConfig(level=logging.DEBUG, format="%(relativeCreated)8d ms %(name)s: %(message)s")
+        from shakeout.controller.controller import DEBUG_FORMAT
+
+        logging.basicConfig(level=logging.DEBUG, format=DEBUG_FORMAT)
     settings = settings_for(
         runs_dir=options["out"], plugin_path=list(options["plugin_path"]) or None, lab=options["lab"],
         timeout=options["timeout"],
     )  # fmt: skip
-    reports = {"html": options["html"], "junit": options["junit"], "json": options["json_file"]}
+    # A recipe may change the working directory.
+    wanted = {"html": options["html"], "junit": options["junit"], "json": options["json_file"]}
+    reports = {form: path and path.absolute() for form, path in wanted.items()}
     check(*reports.values())
     recipes = load_recipes(files, ctx.obj.get("parameters"))
     pools = _pools(settings, options["pools"])
@@ -70,10 +75,11 @@ def run(ctx: click.Context, /, files: tuple[str, ...], **options: Any) -> None:
         _check_matches(recipes, pools, mapper_options, show=options["match_only"])
         if options["match_only"]:
             return
+        output = sys.stdout  # a recipe may put something else there
         finished = _run(recipes, pools, settings, mapper_options, options)
     finally:
         pools.close()
-    leave(_conclude(finished, reports))
+    leave(_conclude(finished, reports, output, tracebacks=options["debug"]))
 
 
 def load_recipes(files: Sequence[str], parameters: list[str] | None) -> list[BaseRecipe]:
@@ -135,8 +141,9 @@ def _run(
     mapper_options: dict[str, Any],
     options: dict[str, Any],
 ) -> Run:
-    from shakeout.cli.progress import Descriptions, LiveLines, StatusLine
+    from shakeout.cli.progress import LiveLines, StatusLine
     from shakeout.controller.breakpoints import TerminalPrompt
+    from shakeout.controller.recorder import DebugLog, Descriptions
     from shakeout.controller.run import Options, Run
     from shakeout.matching.mapper import ConstraintMapper
 
@@ -145,6 +152,10 @@ def _run(
         observers += (LiveLines(),)
     elif sys.stderr.isatty():
         observers += (StatusLine(),)
+    if options["debug"]:
+        import logging
+
+        observers += (DebugLog(logging.getLogger("shakeout")),)
     current: list[Run] = []
     prompt = None if options["no_breakpoints"] else TerminalPrompt(lambda: current[0].id)
     how = Options(
@@ -153,21 +164,29 @@ def _run(
     )  # fmt: skip
     with Run(settings.runs_dir, pools, ConstraintMapper(), how, observers=observers, say=_say) as made:
         current.append(made)
-        for recipe in recipes:
-            try:
-                results = made.recipe(recipe)
-            except UsageError as error:
-                made.refuse(error)
-                break
-            for result in results:
-                if result.usage and isinstance(result.error, UsageError):
-                    made.refuse(result.error)
-            if made.interrupted:
-                break
+        try:
+            _run_all(made, recipes)
+        except KeyboardInterrupt:
+            pass  # between two recipes, or while hosts were being made: the summary says so
     return made
 
 
-def _conclude(run: Run, reports: dict[str, Path | None]) -> int:
+def _run_all(run: Run, recipes: Sequence[BaseRecipe]) -> None:
+    for recipe in recipes:
+        try:
+            results = run.recipe(recipe)
+        except UsageError as error:
+            run.refuse(error)
+            return
+        for result in results:
+            if result.usage and isinstance(result.error, UsageError):
+                run.refuse(result.error)
+                return
+        if run.interrupted:
+            return
+
+
+def _conclude(run: Run, reports: dict[str, Path | None], output: TextIO, *, tracebacks: bool) -> int:
     """Print the summary, write the reports, say where things are; the exit status."""
     from shakeout.cli.settings import use_colour
     from shakeout.report.fold import load
@@ -175,9 +194,13 @@ def _conclude(run: Run, reports: dict[str, Path | None]) -> int:
     from shakeout.report.summary import summary
 
     outcome = load(run.folder)
-    sys.stdout.write(summary(outcome, color=use_colour(sys.stdout)).rstrip("\n") + "\n")
-    sys.stdout.flush()
-    write(outcome, **reports)
+    status = run.exit_status
+    try:
+        write(outcome, **reports)
+    except UsageError as error:  # it could be written before the run
+        _say(str(error))
+        status = max(status, 3)
+    _print(summary(outcome, color=use_colour(output), tracebacks=tracebacks), output)
     if run.usage_error is not None:
         _say(str(run.usage_error))
     if any(result.left for result in run.results):
@@ -188,11 +211,23 @@ def _conclude(run: Run, reports: dict[str, Path | None]) -> int:
             click.echo(f"{name}: {path}", err=True)
     if run.kept:
         click.echo(
-            f"hosts are kept: shakeout shell {run.id} HOST opens a shell on one; "
-            f"shakeout runs rm {run.id} removes them",
+            f"hosts are kept: shakeout shell {run.id} HOST opens a shell on one; shakeout runs rm {run.id} removes them",
             err=True,
         )
-    return run.exit_status
+    return status
+
+
+def _print(text: str, output: TextIO) -> None:
+    """Print the summary; to standard error if the recipe has closed standard output, or it cannot be written."""
+    try:
+        output.write(text)
+        output.flush()
+    except BrokenPipeError:
+        raise
+    except (ValueError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it was closed by the recipe"
+        _say(f"standard output cannot be written ({reason}); the summary:")
+        sys.stderr.write(text)
 
 
 def _say(text: str) -> None:

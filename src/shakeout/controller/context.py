@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from shakeout.errors import NotInteractive, RunAborted, UsageError
 from shakeout.hosts.matched import Matched
 from shakeout.hosts.recorder import Recorder
 from shakeout.journal.events import Breakpoint, Log, ResultAdded
+
+if TYPE_CHECKING:
+    from shakeout.hosts.job import Job
 
 
 class Prompt(Protocol):
@@ -33,6 +36,7 @@ class PartContext:
         self._recorder = recorder
         self._prompt = prompt
         self.failures: list[str] = []
+        self._looking: set[tuple[str, int]] = set()
 
     @property
     def matched(self) -> Matched:
@@ -50,14 +54,24 @@ class PartContext:
         self._recorder.write(Breakpoint(action="reached", text=text))
         if self._prompt is None:
             return
+        before = self._jobs()
         try:
             go_on = self._prompt.ask(text, self._matched)
         except NotInteractive:
             self._recorder.write(Breakpoint(action="aborted", text="nobody to ask"))
             raise
+        finally:
+            self._looking |= self._jobs() - before
         self._recorder.write(Breakpoint(action="continued" if go_on else "aborted", text=text))
         if not go_on:
             raise RunAborted("aborted at a breakpoint" + (f": {text}" if text else ""))
+
+    def looked_around(self, job: Job) -> bool:
+        """Whether *job* was started at a breakpoint: it is no part of the test, and its end no part of the verdict."""
+        return (job.host, job.id) in self._looking
+
+    def _jobs(self) -> set[tuple[str, int]]:
+        return {(job.host, job.id) for host in self._matched for job in host.jobs}
 
     def log(self, text: str, level: str) -> None:
         """A line in the journal."""

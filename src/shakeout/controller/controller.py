@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from shakeout.controller.breakpoints import TerminalPrompt
+from shakeout.controller.recorder import DebugLog, Descriptions, Observer
 from shakeout.controller.run import Options, Run, matches
 from shakeout.errors import BadRecipe, UsageError
 from shakeout.labs.provider import DefaultLab, PoolManager
 from shakeout.matching.mapper import ConstraintMapper, Mapper, Match
 from shakeout.recipe.base import BaseRecipe
+
+#: How lines of the debug log look.
+DEBUG_FORMAT = "%(relativeCreated)8d ms %(name)s: %(message)s"
 
 _log = logging.getLogger("shakeout")
 
@@ -39,6 +43,7 @@ class Controller:
         breakpoints: whether `self.breakpoint()` stops.
         keep: leave hosts as they are at the end.
         timeout: seconds that each recipe may take; 0: any.
+        quiet: do not print which hosts were found (to standard error) and the result summary.
     """
 
     def __init__(
@@ -54,12 +59,13 @@ class Controller:
         breakpoints: bool = True,
         keep: bool = False,
         timeout: float = 0,
+        quiet: bool = False,
     ) -> None:
         from shakeout.labs.pools import pool_manager_for
 
         settings = _settings(config, runs_dir)
         if debug:
-            logging.basicConfig(level=logging.DEBUG, format="%(relativeCreated)8d ms %(name)s: %(message)s")
+            logging.basicConfig(level=logging.DEBUG, format=DEBUG_FORMAT)
         if isinstance(pools, str):
             raise UsageError(f"pools is a list of names or directories, not the text {pools!r}; say pools=[{pools!r}]")
         self._mapper: Mapper = mapper() if isinstance(mapper, type) else mapper
@@ -73,6 +79,8 @@ class Controller:
         self._breakpoints = breakpoints
         self._keep = keep
         self._timeout = timeout
+        self._quiet = quiet
+        self._debug = bool(debug)
         if settings.plugin_path:
             from shakeout import plugins
 
@@ -108,14 +116,18 @@ class Controller:
                 mapper_options=mapper_options,
                 command=tuple(sys.argv),
             )
-            with Run(self._runs_dir, pools, self._mapper, options, say=_tell) as run:
+            with Run(self._runs_dir, pools, self._mapper, options, observers=self._observers(), say=_tell) as run:
                 results = run.recipe(recipe)
         finally:
             if self._pool_manager is None:
                 pools.close()
+            if run is not None and not self._quiet:
+                self._print_summary(run)
         for result in results:
             if result.error is not None:
-                _log.error("recipe %s was terminated by an unexpected exception", type(recipe).__name__)
+                if not isinstance(result.error, AssertionError | KeyboardInterrupt):
+                    _log.error("recipe %s was terminated by an unexpected exception", type(recipe).__name__)
+                result.error.add_note(f"in run {run.id} of shakeout; its journal: {run.journal}")
                 raise result.error
         return run
 
@@ -127,6 +139,17 @@ class Controller:
         finally:
             if self._pool_manager is None:
                 pools.close()
+
+    def _observers(self) -> tuple[Observer, ...]:
+        observers: tuple[Observer, ...] = () if self._quiet else (Descriptions(),)
+        return (*observers, DebugLog(_log)) if self._debug else observers
+
+    def _print_summary(self, run: Run) -> None:
+        from shakeout.report.fold import load
+        from shakeout.report.summary import summary
+
+        sys.stdout.write(summary(load(run.folder), tracebacks=self._debug))
+        sys.stdout.flush()
 
 
 def _tell(text: str) -> None:

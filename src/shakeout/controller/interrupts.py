@@ -18,7 +18,15 @@ class RecipeTimeout(ShakeoutError):
     exit_status = 1
 
 
-class UndoLeft(BaseException):
+class Interrupted(KeyboardInterrupt):
+    """A signal asks for the end of the run; raised in the recipe. Its text is the signal's name."""
+
+
+class TimeUp(BaseException):
+    """The recipe's time is up; raised in it, where an ``except Exception`` of its own must not swallow it."""
+
+
+class UndoLeft(KeyboardInterrupt):
     """A second signal came while hosts were being restored: their agents finish on their own."""
 
 
@@ -41,18 +49,20 @@ class Interrupts:
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
-                self._previous[number] = signal.signal(number, self._handle)
+                self._previous[number] = signal.getsignal(number)
+            self._take()
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._previous.clear()
 
     @contextlib.contextmanager
     def restoring(self) -> Iterator[None]:
         """In this block hosts are being restored: signals do not interrupt, the second one leaves it."""
         self._restoring = True
+        self._take()  # the recipe may have put handlers of its own there
         try:
             yield
         finally:
@@ -64,17 +74,25 @@ class Interrupts:
         if not seconds or not self._previous:
             yield
             return
-        self._limit = seconds
         signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
             yield
+        except TimeUp as error:
+            text = f"the recipe took longer than the {seconds:g} s that --timeout allows"
+            raise RecipeTimeout(text).with_traceback(error.__traceback__) from None
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _take(self) -> None:
+        for number, before in self._previous.items():
+            # Who started this with nohup, or in the background of a script, wants it to go on.
+            if before is not signal.SIG_IGN or number in (signal.SIGTERM, signal.SIGALRM):
+                signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGALRM:
             if not self._restoring:
-                raise RecipeTimeout(f"the recipe took longer than the {self._limit:g} s that --timeout allows")
+                raise TimeUp
             return
         name = signal.Signals(number).name
         if self._restoring:
@@ -88,4 +106,4 @@ class Interrupts:
         if already:
             raise UndoLeft(name)
         self._say(f"{name}: interrupting the recipe, then hosts are restored; once more to leave that to their agents")
-        raise KeyboardInterrupt
+        raise Interrupted(name)

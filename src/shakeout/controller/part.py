@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shakeout.controller.context import PartContext, Prompt
+from shakeout.controller.failure import one_paragraph, whole_traceback
 from shakeout.controller.interrupts import Interrupts, RecipeTimeout, UndoLeft
 from shakeout.controller.recorder import PartRecorder
 from shakeout.errors import HostError, HostLost, LabLacks, NotInteractive, RunAborted, ShakeoutError
@@ -88,16 +88,17 @@ class Part:
             self._recorder.write(
                 HostConnected(host=host_id, machine=entry.name, props=session.props, lease=session.lease)
             )
-        result = self._judge(self._test())
+        error = self._test()
         try:
             with self._interrupts.restoring():
+                result = self._judge(error)
                 failed = self._restore()
         except UndoLeft:
-            result = PartResult(Verdict.CANCELLED, result.error, left=True)
+            result = PartResult(Verdict.CANCELLED, error, left=True)
             failed = []
         if failed and result.verdict is not Verdict.CANCELLED:
-            error = result.error or HostError("; ".join(failed))
-            result = PartResult(Verdict.ERROR, error, result.usage)
+            # Not put back: more than that it could not be done as asked.
+            result = PartResult(Verdict.ERROR, error or HostError("; ".join(failed)))
         elif self._interrupts.interrupted and result.verdict is not Verdict.CANCELLED:
             result = PartResult(Verdict.CANCELLED, result.error)
         self._finish(result, time.monotonic() - began)
@@ -120,15 +121,13 @@ class Part:
             lost = [session.name for session in self._sessions.values() if session.lost is not None]
             if lost:
                 return PartResult(Verdict.ERROR, HostLost(f"lost during the recipe: {', '.join(lost)}"))
-            jobs = [job for host in self.hosts.values() for job in host.jobs]
+            jobs = [job for host in self.hosts.values() for job in host.jobs if not self.context.looked_around(job)]
             failed = any(job.finished and not job.passed for job in jobs) or bool(self.context.failures)
             return PartResult(Verdict.FAILED if failed else Verdict.PASSED)
         if isinstance(error, AssertionError | RecipeTimeout):
             return PartResult(Verdict.FAILED, error)
-        if isinstance(error, KeyboardInterrupt):
-            return PartResult(Verdict.CANCELLED, error)
-        if isinstance(error, UndoLeft):
-            return PartResult(Verdict.CANCELLED, error, left=True)
+        if isinstance(error, KeyboardInterrupt | UndoLeft):
+            return PartResult(Verdict.CANCELLED, error, left=isinstance(error, UndoLeft))
         if isinstance(error, RunAborted):
             return PartResult(Verdict.ABORTED, error)
         return PartResult(Verdict.ERROR, error, usage=isinstance(error, LabLacks | NotInteractive))
@@ -178,32 +177,11 @@ class Part:
 
     def _finish(self, result: PartResult, duration: float) -> None:
         error = result.error
-        shown = tuple(traceback.format_exception(error)) if error is not None else ()
         self._recorder.write(
             PartFinished(
                 verdict=result.verdict,
                 error=one_paragraph(error) if error is not None else "",
-                traceback="".join(shown) if shown and not isinstance(error, KeyboardInterrupt | UndoLeft) else "",
+                traceback=whole_traceback(error) if error is not None else "",
                 duration_s=duration,
             )
         )
-
-
-def one_paragraph(error: BaseException) -> str:
-    """An exception as a message."""
-    if isinstance(error, KeyboardInterrupt | UndoLeft):
-        return "interrupted"
-    text = str(error)
-    if isinstance(error, ShakeoutError):
-        return text
-    name = type(error).__name__
-    where = _where(error)
-    return f"{name}: {text}{where}" if text else f"{name}{where}"
-
-
-def _where(error: BaseException) -> str:
-    """The last place in the user's own code."""
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if "/shakeout/" not in frame.filename
-    ]
-    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""

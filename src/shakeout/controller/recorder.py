@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TextIO
 
 import msgspec
 
+from shakeout.errors import JournalBroken
 from shakeout.journal.events import BaseEvent, Match, PartStarted
 from shakeout.journal.writer import JournalWriter
 
@@ -121,11 +123,17 @@ class Descriptions:
 
 
 class DebugLog:
-    """Writes every event to a logger, as it stands in the journal."""
+    """Logs every event with all that it says, for those who look for a mistake."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
 
     def event(self, event: BaseEvent) -> None:
         """Something was written to the journal."""
-        self._log.debug("%s", event)
+        defaults = dict(zip(reversed(event.__struct_fields__), reversed(event.__struct_defaults__), strict=False))
+        said = [
+            f"{name}={value!r}"
+            for name, value in msgspec.structs.asdict(event).items()
+            if name not in ("t_ns", "part") and (name not in defaults or value != defaults[name])
+        ]
+        self._log.debug("part %d: %s", event.part, " ".join([type(event).__name__, *said])[:_LONGEST])

@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 
 import shakeout
+from shakeout.controller.failure import one_paragraph
+from shakeout.controller.hostbook import HostBook, drop_book, write_book
 from shakeout.controller.interrupts import Interrupts
 from shakeout.controller.part import Part, PartResult
 from shakeout.controller.recorder import Observer, PartRecorder
-from shakeout.errors import AgentUnreachable, LeaseHeld, NoMatch, UsageError
+from shakeout.errors import AgentUnreachable, BadRecipe, HostError, NoMatch, UsageError
 from shakeout.hosts.loop import LoopThread
 from shakeout.hosts.session import Session
 from shakeout.journal.events import HostSetAside, Log, PartStarted, RunFinished
@@ -89,12 +91,16 @@ class Run:
         self.results: list[PartResult] = []
         self.usage_error: UsageError | None = None
         self.kept = ""
+        #: What broke the run outside of its parts; "" if nothing did.
+        self.broken = ""
 
     def __enter__(self) -> Run:
         self._interrupts.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None and not isinstance(error, KeyboardInterrupt):
+            self.broken = self.broken or one_paragraph(error)
         try:
             self.finish()
         finally:
@@ -103,13 +109,19 @@ class Run:
     @property
     def verdict(self) -> Verdict:
         """Of all its parts together."""
+        if self.interrupted:
+            return Verdict.CANCELLED
+        if self.broken or (self.usage_error is not None and not self.parts):
+            return Verdict.ERROR
         return combine(self.parts)
 
     @property
     def exit_status(self) -> int:
         """0 passed, 1 failed, 2 not done as asked, 3 broken, 130 interrupted."""
-        status = self.verdict.exit_status
-        return 2 if self.usage_error is not None and status in (0, 1, 3) else status
+        broken = self.broken or any(result.verdict is Verdict.ERROR and not result.usage for result in self.results)
+        if self.usage_error is not None and not broken and not self.interrupted:
+            return 2
+        return self.verdict.exit_status
 
     @property
     def interrupted(self) -> bool:
@@ -127,7 +139,7 @@ class Run:
         Raises:
             NoMatch: no hosts meet its requirements; with the explanation.
         """
-        requirements = resolve(recipe.req, recipe.params)
+        requirements = _requirements(recipe)
         results: list[PartResult] = []
         excluded: set[str] = set()
         done: set[tuple[str, ...]] = set()
@@ -164,12 +176,10 @@ class Run:
         for verdict in self.parts:
             counts[verdict.value] = counts.get(verdict.value, 0) + 1
         try:
-            verdict = Verdict.CANCELLED if self.interrupted else self.verdict
-            error = str(self.usage_error) if self.usage_error is not None else ""
-            if error and not self.parts:
-                verdict = Verdict.ERROR
+            told = any(result.error is self.usage_error for result in self.results)
+            error = self.broken or ("" if self.usage_error is None or told else str(self.usage_error))
             self._recorder.write(
-                RunFinished(verdict=verdict, counts=counts, duration_s=self._journal.now_ns() / 1e9, error=error)
+                RunFinished(verdict=self.verdict, counts=counts, duration_s=self._journal.now_ns() / 1e9, error=error)
             )
         finally:
             self._journal.close()
@@ -216,11 +226,16 @@ class Run:
             recipe, match, sessions, opened.links, recorder, self._interrupts, prompt=self._options.prompt,
             take_mac=self._macs.take, timeout=self._options.timeout, keep=self._options.keep,
         )  # fmt: skip
+        book = HostBook(run=self.id, hosts=dict(opened.addresses), lab=opened.lab)
+        write_book(self.folder, book)
         result = part.run()
         self.parts.append(result.verdict)
         self.results.append(result)
         if self._options.keep:
             self.kept = self._pools.keep()
+            write_book(self.folder, msgspec.structs.replace(book, kept=True))
+        else:
+            drop_book(self.folder)
         self._pools.release()
         return result
 
@@ -241,7 +256,7 @@ class Run:
         for host_id, session in sessions.items():
             try:
                 session.welcome()
-            except (AgentUnreachable, LeaseHeld) as error:
+            except HostError as error:  # nobody answers, it is somebody else's, or speaks another version
                 failures[match.hosts[host_id].name] = str(error)
         return sessions, failures
 
@@ -268,12 +283,20 @@ def matches(
     Raises:
         NoMatch: there is none.
     """
-    requirements = resolve(recipe.req, recipe.params)
+    requirements = _requirements(recipe)
     inventory = pools.inventory(requirements)
     found = list(mapper.matches(requirements, inventory, **options))
     if not found:
         raise no_match(requirements, inventory, **options)
     return found
+
+
+def _requirements(recipe: BaseRecipe) -> Requirements:
+    """What *recipe* needs, with its parameters put in."""
+    if "req" not in vars(recipe) or "params" not in vars(recipe):
+        name = type(recipe).__name__
+        raise BadRecipe(f"{name}.__init__ does not call super().__init__(**kwargs): do that first, it makes self.req")
+    return resolve(recipe.req, recipe.params)
 
 
 def _file_of(cls: type) -> str:

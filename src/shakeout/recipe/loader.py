@@ -105,8 +105,8 @@ def _instance(target: Target, cls: type[BaseRecipe], arguments: dict[str, str]) 
     except Exception as error:
         number = _line_in(Path(target.path).resolve(), error)
         raise BadRecipe(
-            f"{target.path}:{number}: {cls.__name__}() ended with {_named(error)}; what its __init__ needs can be given "
-            f"as a parameter: shakeout run {target.path}:{cls.__name__} -- NAME=VALUE"
+            f"{target.path}:{number}: {cls.__name__}() ended with {_named(error)}; what its __init__ needs can be "
+            f"given on the command line: shakeout run {target.path}:{cls.__name__} -- NAME=VALUE"
         ) from error
 
 

@@ -16,7 +16,7 @@ _LINES, _CHARACTERS = 20, 2000
 _COLOURS = {"PASS": "\x1b[32m", "FAIL": "\x1b[31m", "ERROR": "\x1b[1;31m", "started": "\x1b[2m"}
 
 
-def summary(outcome: RunOutcome, *, color: bool = False) -> str:
+def summary(outcome: RunOutcome, *, color: bool = False, tracebacks: bool = False) -> str:
     """The summary of a run with a line end at its end; its last line is the result of the whole::
 
         RESULTS SUMMARY:
@@ -26,11 +26,12 @@ def summary(outcome: RunOutcome, *, color: bool = False) -> str:
 
     Args:
         color: mark verdicts with a terminal's colours.
+        tracebacks: those of recipes that ended with an exception, too.
     """
-    return "\n".join(lines(outcome, color=color)) + "\n"
+    return "\n".join(lines(outcome, color=color, tracebacks=tracebacks)) + "\n"
 
 
-def lines(outcome: RunOutcome, *, color: bool = False) -> Iterator[str]:
+def lines(outcome: RunOutcome, *, color: bool = False, tracebacks: bool = False) -> Iterator[str]:
     """The lines of :func:`summary`, one by one."""
     paint = _Paint(color)
     yield "RESULTS SUMMARY:"
@@ -40,6 +41,9 @@ def lines(outcome: RunOutcome, *, color: bool = False) -> Iterator[str]:
         if len(outcome.parts) > 1:
             yield _heading(part, paint)
         yield from _part(part, paint, running=outcome.state is State.RUNNING)
+        if tracebacks and part.traceback:
+            yield f"{_INDENT}Traceback:"
+            yield from _indented(excerpt(harmless(part.traceback), 2 * _LINES, 2 * _CHARACTERS), 2)
     if outcome.error:
         yield from _labelled("Error", outcome.error)
     for note in outcome.notes:
@@ -90,9 +94,6 @@ def _part(part: PartOutcome, paint: _Paint, *, running: bool) -> Iterator[str]:
         yield f"{_INDENT}{about}{log.level.capitalize()}: {one_line(log.text, 400)}"
     if part.error:
         yield from _labelled(f"{part.verdict.value.capitalize() if part.verdict else 'Error'}", part.error)
-    if part.traceback:
-        yield f"{_INDENT}Traceback:"
-        yield from _indented(excerpt(harmless(part.traceback), 2 * _LINES, 2 * _CHARACTERS), 2)
 
 
 def _step(step: Step, paint: _Paint) -> Iterator[str]:
