@@ -15,6 +15,8 @@ _early_lab: NetnsLab | None = None
 def main() -> NoReturn:
     """The program ``shakeout``."""
     arguments = sys.argv[1:]
+    if arguments in (["--help"], ["-h"], ["--version"], ["-V"]):
+        sys.exit(_answer_at_once(arguments[0]))
     _start_early(arguments)
     from shakeout.cli.program import run_program
 
@@ -26,6 +28,34 @@ def take_early_lab() -> NetnsLab | None:
     global _early_lab
     lab, _early_lab = _early_lab, None
     return lab
+
+
+def _answer_at_once(question: str) -> int:
+    """What people ask first is answered before anything that reads command lines is loaded; the exit status."""
+    if question in ("--version", "-V"):
+        import shakeout
+
+        text = f"shakeout {shakeout.__version__}\n"
+    else:
+        from shakeout.cli.commands import front_page, terminal_width
+
+        text = front_page(terminal_width())
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return nobody_reads()
+    return 0
+
+
+def nobody_reads() -> int:
+    """Our reader has left: let the interpreter's last flush go nowhere; the exit status, as a shell says SIGPIPE."""
+    import os
+
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+    return 141
 
 
 def _start_early(arguments: list[str]) -> None:

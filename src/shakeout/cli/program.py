@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import os
+import io
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -11,21 +11,16 @@ from typing import Any, NoReturn
 import click
 
 import shakeout
+from shakeout.cli import nobody_reads
+from shakeout.cli.commands import COMMANDS, OPTIONS, WIDEST, front_page, terminal_width
 from shakeout.errors import BadDocument, ShakeoutError, did_you_mean
 
-#: Command -> (module of shakeout.cli, one line of help). Listing them loads none.
-COMMANDS = {
-    "run": ("run", "Run recipes: find or make hosts, test, put every host back."),
-    "shell": ("shell", "Open a shell on a host of a kept or paused run."),
-    "runs": ("runs", "List, show and remove runs."),
-    "report": ("report", "Write the report of a run as HTML, JUnit, JSON or KTAP."),
-    "compare": ("report", "Compare two runs."),
-    "plugins": ("plugins", "List test modules, and show what one does and takes."),
-    "schema": ("schema", "Print the JSON Schema of a file format."),
-    "agent": ("agent", "Be the agent of this machine."),
-    "doctor": ("doctor", "Look whether this machine can run laboratories; remove leftovers."),
-    "completion": ("completion", "Print the script that makes TAB complete shakeout's commands."),
-}
+#: Commands for which what follows ``--`` is kept apart, as it is not for shakeout.
+_TAKE_THE_REST = ("run", "shell")
+
+
+class NobodyReads(Exception):
+    """What reads our output has gone; not an OSError, of which click makes an exit status of its own."""
 
 
 class LazyGroup(click.Group):
@@ -47,36 +42,33 @@ class LazyGroup(click.Group):
             ctx.fail(f"there is no command {name!r}{did_you_mean(name, COMMANDS)}")
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+    def get_help(self, ctx: click.Context) -> str:
+        return front_page(terminal_width()).rstrip("\n")
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise NobodyReads from error
 
 
-@click.group(
-    cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Begin with: shakeout run my.py (a tutorial is in docs/tutorial.md). "
-    "Each command explains itself: shakeout run --help.",
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDEST})
+@click.option("-d", "--debug", is_flag=True, help=OPTIONS["-d, --debug"])
+@click.version_option(
+    shakeout.__version__, "-V", "--version", message="shakeout %(version)s", help=OPTIONS["-V, --version"]
 )
-@click.option("-d", "--debug", is_flag=True, help="Debug logging; tracebacks of errors.")
-@click.version_option(shakeout.__version__, "-V", "--version", message="shakeout %(version)s")
 @click.pass_context
 def shakeout_command(ctx: click.Context, debug: bool) -> None:
-    """A laboratory for systems that live on several machines.
-
-    Say in one Python class which hosts a test needs and what it does; shakeout finds or makes the hosts, runs the test,
-    and puts every host back as it was.
-    """
+    """The program; its help is `front_page`."""
     ctx.ensure_object(dict)["debug"] = debug
 
 
 def run_program(arguments: Sequence[str]) -> int:
     """Run the command line; its exit status. What follows ``--`` is kept apart: those are a recipe's parameters."""
-    words = list(arguments)
-    rest: list[str] | None = None
-    if "--" in words:
-        rest = words[words.index("--") + 1 :]
-        words = words[: words.index("--")]
+    words, rest = split_rest(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal's charset lacks is no error
     debug = "-d" in words or "--debug" in words
     try:
         status = shakeout_command.main(
@@ -88,13 +80,12 @@ def run_program(arguments: Sequence[str]) -> int:
         error.show()
         return 2
     except click.ClickException as error:
-        error.show()
+        sys.stderr.write(wrong_usage(error) + "\n")
         return 2
     except (KeyboardInterrupt, click.exceptions.Abort):
         return 130
-    except BrokenPipeError:
-        _swallow_output()
-        return 141
+    except (NobodyReads, BrokenPipeError):
+        return nobody_reads()
     except ShakeoutError as error:
         if debug:
             raise
@@ -115,10 +106,26 @@ def message(error: ShakeoutError) -> str:
     return f"shakeout: {error}"
 
 
-def _swallow_output() -> None:
-    """Nobody reads our output any more: let the interpreter's last flush go nowhere."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
+def wrong_usage(error: click.ClickException) -> str:
+    """What is wrong with a command line, what would be right, and where to read more, as one paragraph."""
+    context = getattr(error, "ctx", None)
+    text = error.format_message().rstrip(".")
+    if context is None:
+        return f"shakeout: {text}"
+    text = text[:1].lower() + text[1:]
+    usage = " ".join(context.get_usage().removeprefix("Usage: ").split())
+    path = context.command_path
+    return f"{path}: {text}; usage: {usage} ({path} --help says more)"
+
+
+def split_rest(arguments: Sequence[str]) -> tuple[list[str], list[str] | None]:
+    """What is for shakeout, and what follows ``--`` if the command passes that on (None: there is no ``--``)."""
+    words = list(arguments)
+    command = next((word for word in words if not word.startswith("-")), "")
+    if "--" not in words or command not in _TAKE_THE_REST:
+        return words, None
+    at = words.index("--")
+    return words[:at], words[at + 1 :]
 
 
 def leave(status: int) -> NoReturn:

@@ -93,11 +93,11 @@ class RunStore:
             UnknownName: there is none; the message names the nearest.
             UsageError: there are several; the message names them.
         """
+        if self._is_run(name):
+            return self.folder / name
         known = self.ids()
         if name == "last" and known:
             return self.folder / known[0]
-        if name in known:
-            return self.folder / name
         found = [run for run in known if name and run.startswith(name)]
         found = found or [run for run in known if name and run.endswith(name)]
         if len(found) == 1:
@@ -110,6 +110,13 @@ class RunStore:
             )
         where = f"the runs are in {self.folder}" if known else f"there are no runs in {self.folder} yet"
         raise UnknownName("run", name, known, f"{where}; `shakeout runs list` lists them")
+
+    def _is_run(self, name: str) -> bool:
+        """Whether *name* is the whole id of a run; as `ids` would tell, without reading the folder."""
+        if not name or name[0] == "." or "/" in name or "\0" in name or len(name) > 255:
+            return False
+        folder = self.folder / name
+        return not folder.is_symlink() and (folder / JOURNAL).is_file()
 
     def remove(self, name: str) -> str:
         """Remove a run with all its files, given as for :meth:`find`; its id.

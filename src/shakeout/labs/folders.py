@@ -44,11 +44,17 @@ class LabFolder:
     @classmethod
     def create(cls) -> LabFolder:
         """A fresh folder, locked by this process."""
-        path = runtime_root() / secrets.token_hex(6)
-        path.mkdir(mode=0o700)
-        lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        return cls(path, lock)
+        while True:
+            path = runtime_root() / secrets.token_hex(6)
+            path.mkdir(mode=0o700)
+            try:
+                lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                continue  # taken for a leftover and removed, before it was locked
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if (path / "lock").exists():
+                return cls(path, lock)
+            os.close(lock)
 
     def socket_path(self, host: str) -> str:
         """Where the host's agent listens.

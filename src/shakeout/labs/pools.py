@@ -62,7 +62,10 @@ class DirectoryPools:
             host_id: {dev: port.hwaddr or port.id for dev, port in ports.items()}
             for host_id, ports in match.ports.items()
         }
-        return Opened(transports, links, failures)
+        addresses = {
+            host_id: f"{entry.endpoint.via}:{entry.endpoint.address}" for host_id, entry in match.hosts.items()
+        }
+        return Opened(transports, links, failures, addresses)
 
     def release(self) -> None:
         """Hosts of pools were there before, and stay."""

@@ -29,11 +29,15 @@ class Opened(msgspec.Struct, frozen=True):
         transports: by id of the required host.
         links: by id of the required host: id of its interface -> name of the link there.
         failures: by *name* of a host that did not answer: why. The others are closed again then.
+        addresses: by id of the required host: "unix:PATH", where another terminal can reach its agent.
+        lab: the folder of the laboratory that made them; "" if they were there before.
     """
 
     transports: Mapping[str, Transport] = {}
     links: Mapping[str, Mapping[str, str]] = {}
     failures: Mapping[str, str] = {}
+    addresses: Mapping[str, str] = {}
+    lab: str = ""
 
 
 class PoolManager(Protocol):
@@ -81,6 +85,8 @@ class DefaultLab:
 
     def open(self, match: Match) -> Opened:
         """Make the hosts of *match* and connect to them."""
+        if self._kept:
+            self._lab.remove_hosts()  # those of the last part are kept, not all
         self._part += 1
         orders = {
             entry.name: [
@@ -98,7 +104,8 @@ class DefaultLab:
             except AgentUnreachable as error:
                 failures[entry.name] = str(error)
         links = {host_id: {dev: port.id for dev, port in ports.items()} for host_id, ports in match.ports.items()}
-        return Opened(transports, links, failures)
+        addresses = {host_id: f"unix:{made[entry.name].path}" for host_id, entry in match.hosts.items()}
+        return Opened(transports, links, failures, addresses, str(self._lab.ready().folder))
 
     def release(self) -> None:
         """Remove the hosts of the part that is over."""

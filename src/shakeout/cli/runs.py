@@ -1,0 +1,238 @@
+"""``shakeout runs``: list, show, remove."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from shakeout.cli.completion import complete_run
+from shakeout.cli.settings import settings_for, use_colour
+from shakeout.cli.table import Column, format_option, print_fields, print_json, print_table
+from shakeout.errors import UsageError
+from shakeout.journal.reader import State
+
+if TYPE_CHECKING:
+    from shakeout.controller.hostbook import HostBook
+    from shakeout.journal.runs import RunEntry, RunStore
+
+#: Rows of a table that nobody limited.
+_ROWS = 30
+
+_RUN_HELP = "RUN is a run's id, its beginning or its end, or 'last'."
+
+
+def run_store() -> RunStore:
+    """The runs of the configured folder."""
+    from shakeout.journal.runs import RunStore
+
+    return RunStore(settings_for().runs_dir)
+
+
+@click.group()
+def runs() -> None:
+    """List, show and remove runs."""
+
+
+@runs.command(
+    "list",
+    epilog="""\b
+Examples:
+  shakeout runs list                     the newest runs
+  shakeout runs list --limit 0           all of them
+  shakeout runs list --format json | jq '.[] | select(.verdict == "failed") | .run'
+""",
+)
+@click.option("--limit", type=click.IntRange(0), metavar="N", help="At most N, 0: all (table: 30, json: all).")
+@format_option
+def list_runs(limit: int | None, form: str) -> None:
+    """List runs, the newest first."""
+    store = run_store()
+    ids = store.ids()
+    most = limit if limit is not None else _ROWS if form == "table" else 0
+    shown = ids[:most] if most else ids
+    entries = [store.entry(run) for run in shown]
+    if form == "json":
+        print_json([_as_json(entry) for entry in entries])
+        return
+    if not ids:
+        click.echo(f"There are no runs in {store.folder} yet.", err=True)
+        return
+    columns = [
+        Column("RUN"), Column("STARTED"), Column("RESULT"), Column("PARTS", right=True), Column("SECONDS", right=True),
+        Column("COMMAND", wraps=True),
+    ]  # fmt: skip
+    print_table(columns, [_row(entry) for entry in entries])
+    if len(shown) < len(ids):
+        sys.stdout.flush()
+        click.echo(f"{len(ids) - len(shown)} older runs are not shown; --limit 0 shows all.", err=True)
+
+
+@runs.command(
+    "show",
+    epilog=f"""\b
+{_RUN_HELP}
+Examples:
+  shakeout runs show last
+  shakeout runs show 20261120-13 --format json
+""",
+)
+@click.argument("run", shell_complete=complete_run)
+@format_option
+def show_run(run: str, form: str) -> None:
+    """Show a run: what it came to, and where its journal, its artifacts and its hosts are."""
+    from shakeout.controller.hostbook import read_book
+    from shakeout.report.fold import load
+    from shakeout.report.summary import summary
+
+    store = run_store()
+    folder = store.find(run)
+    entry = store.entry(folder.name)
+    book = read_book(folder)
+    if form == "json":
+        print_json({**_as_json(entry), **_places(folder, book)})
+        return
+    print_fields(_fields(entry, folder, book))
+    if entry.problem:
+        raise click.exceptions.Exit(2)
+    click.echo()
+    click.echo(summary(load(folder), color=use_colour(sys.stdout)), nl=False)
+
+
+@runs.command(
+    "rm",
+    epilog=f"""\b
+{_RUN_HELP}
+Examples:
+  shakeout runs rm last
+  shakeout runs rm 20261120-134501-4000 20261120-134622-5111
+""",
+)
+@click.argument("names", metavar="RUN...", nargs=-1, required=True, shell_complete=complete_run)
+def remove_runs(names: tuple[str, ...]) -> None:
+    """Remove runs, and the hosts that they kept. A run that goes on is not removed."""
+    from shakeout.controller.hostbook import read_book
+
+    store = run_store()
+    folders = list(dict.fromkeys(store.find(name) for name in names))
+    running = [folder.name for folder in folders if store.entry(folder.name).state is State.RUNNING]
+    if running:
+        raise UsageError(
+            f"{_listed(running)} still running, so nothing was removed; end what runs first (Ctrl-C), or leave it out"
+        )
+    failed: list[str] = []
+    for folder in folders:
+        book = read_book(folder)
+        if book is not None:
+            failed += _give_back(book)
+        click.echo(f"removed {store.remove(folder.name)}")
+    if failed:
+        click.echo(f"shakeout: not everything could be put back: {'; '.join(failed)}", err=True)
+        raise click.exceptions.Exit(3)
+
+
+def _give_back(book: HostBook) -> list[str]:
+    from shakeout.controller.kept import give_back
+
+    failed = give_back(book)
+    click.echo(f"removed the hosts of {book.run}: {', '.join(book.hosts)}")
+    return failed
+
+
+def _listed(names: list[str]) -> str:
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
+
+
+def result_word(entry: RunEntry) -> str:
+    """What a run came to, in one word."""
+    if entry.problem:
+        return "unreadable"
+    if entry.state is not None and entry.state.value in ("running", "aborted"):
+        return entry.state.value
+    return entry.verdict.word if entry.verdict else ""
+
+
+def command_line(entry: RunEntry) -> str:
+    """The command that made a run, as one would type it again."""
+    from shakeout.report.text import one_line
+
+    if not entry.command:
+        return entry.kind
+    program, *rest = entry.command
+    words = rest if Path(program).name == "shakeout" else [Path(program).name, *rest]
+    return one_line(shlex.join(words), 400)
+
+
+def local_time(started: str) -> str:
+    """A journal's time on the clock of whoever looks at it; as it is, if it is none."""
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(started).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except ValueError:
+        return started
+
+
+def _row(entry: RunEntry) -> list[str]:
+    from shakeout.report.text import one_line
+
+    seconds = "" if entry.duration_s is None else f"{entry.duration_s:.2f}"
+    parts = str(sum(entry.counts.values())) if entry.counts else ""
+    what = one_line(entry.problem, 400) if entry.problem else command_line(entry)
+    return [one_line(entry.run), local_time(entry.started), result_word(entry), parts, seconds, what]
+
+
+def _fields(entry: RunEntry, folder: Path, book: HostBook | None) -> list[tuple[str, str]]:
+    artifacts = _artifacts(folder)
+    where = f"{folder / 'artifacts'} ({len(artifacts)} files)" if artifacts else ""
+    return [
+        ("Run", entry.run),
+        ("Command", command_line(entry)),
+        ("Started", local_time(entry.started)),
+        ("State", entry.state.value if entry.state else "unreadable"),
+        ("Problem", entry.problem),
+        ("Journal", str(folder / "journal.jsonl")),
+        ("Artifacts", where),
+        ("Hosts", _hosts(book, entry)),
+    ]
+
+
+def _hosts(book: HostBook | None, entry: RunEntry) -> str:
+    """The hosts that one can look at now."""
+    if book is None or not book.reachable:
+        return ""
+    state = "kept" if book.kept else "in use" if entry.state is State.RUNNING else "left behind"
+    return f"{', '.join(book.hosts)} ({state}; shakeout shell {book.run} HOST)"
+
+
+def _artifacts(folder: Path) -> list[Path]:
+    place = folder / "artifacts"
+    return sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else []
+
+
+def _as_json(entry: RunEntry) -> dict[str, object]:
+    return {
+        "run": entry.run,
+        "kind": entry.kind,
+        "state": entry.state,
+        "verdict": entry.verdict,
+        "counts": entry.counts,
+        "started": entry.started,
+        "duration_s": entry.duration_s,
+        "command": entry.command,
+        "folder": str(entry.folder),
+        "problem": entry.problem,
+    }
+
+
+def _places(folder: Path, book: HostBook | None) -> dict[str, object]:
+    return {
+        "journal": str(folder / "journal.jsonl"),
+        "artifacts": [str(path) for path in _artifacts(folder)],
+        "hosts": book.hosts if book and book.reachable else {},
+        "kept": book is not None and book.kept and book.reachable,
+        "lab": book.lab if book and book.reachable else "",
+    }

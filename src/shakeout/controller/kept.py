@@ -1,0 +1,58 @@
+"""The hosts that a run has kept: removed with their laboratory, or put back where they were there before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shakeout.controller.hostbook import HostBook
+from shakeout.errors import AgentUnreachable, HostError, LabLacks
+from shakeout.hosts.loop import LoopThread
+from shakeout.hosts.session import Session, connect_unix
+from shakeout.labs.removal import remove_lab
+from shakeout.wire.transports import Transport
+
+
+def connect(address: str) -> Transport:
+    """Connect to an agent by its address in a host book.
+
+    Raises:
+        AgentUnreachable: nobody listens there.
+        LabLacks: this release does not know the kind of address.
+    """
+    via, _, place = address.partition(":")
+    if via != "unix":
+        raise LabLacks(f"a host that is reached via {via} cannot be connected to by this release (unix only)")
+    return connect_unix(place)
+
+
+def give_back(book: HostBook) -> list[str]:
+    """Remove the laboratory of *book*; where it has none, have the agents put their hosts back.
+
+    Returns:
+        what could not be put back, and why; what is not there any more needs nothing.
+
+    Raises:
+        HostError: the laboratory does not go.
+    """
+    if book.lab:
+        remove_lab(Path(book.lab))
+        return []
+    loop = LoopThread()
+    try:
+        return [text for name, address in book.hosts.items() for text in _put_back(name, address, book.run, loop)]
+    finally:
+        loop.close()
+
+
+def _put_back(name: str, address: str, run: str, loop: LoopThread) -> list[str]:
+    try:
+        session = Session(name, connect(address), loop.reactor, run=run)
+    except AgentUnreachable:
+        return []  # its next start puts the host back
+    try:
+        session.begin()
+        session.welcome()
+        ended = session.end()
+    except HostError as error:
+        return [str(error)]
+    return [f"{name}: {step.text}: {step.error}" for step in ended.steps if step.error]
