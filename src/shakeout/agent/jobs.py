@@ -6,11 +6,8 @@ processes that it left behind hold its pipes: those live to the end of the sessi
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
-import struct
-import termios
 import time
 from typing import Protocol
 
@@ -19,6 +16,17 @@ import msgspec
 from shakeout.agent.children import Children
 from shakeout.agent.forker import Forker
 from shakeout.agent.forking import ForkOrder
+from shakeout.agent.job import (
+    Input,
+    Job,
+    Stream,
+    argv_of,
+    group_lives,
+    kill_group,
+    not_started,
+    set_size,
+    signal_process,
+)  # fmt: skip
 from shakeout.processes.strays import MARK, kill_marked
 from shakeout.wire.framing import CHUNK
 from shakeout.wire.messages import (
@@ -27,7 +35,6 @@ from shakeout.wire.messages import (
     STDOUT,
     WINDOW,
     Credit,
-    JobDone,
     JobInput,
     JobStarted,
     Output,
@@ -45,51 +52,6 @@ class Sender(Protocol):
     """Where a job's messages go."""
 
     def __call__(self, message: msgspec.Struct) -> None: ...
-
-
-class Stream:
-    """One pipe (or terminal) that a job writes to."""
-
-    __slots__ = ("credit", "fd", "job", "number", "paused")
-
-    def __init__(self, job: Job, number: int, fd: int) -> None:
-        self.job = job
-        self.number = number
-        self.fd = fd
-        self.credit = WINDOW
-        self.paused = False
-
-
-class Job:
-    """One process group and its streams."""
-
-    __slots__ = (
-        "announce", "done", "id", "input", "pid", "started_ns", "streams", "survivors", "terminal", "trouble",
-    )  # fmt: skip
-
-    def __init__(self, order: StartJob) -> None:
-        self.id = order.id
-        self.announce = order.announce
-        self.pid = 0
-        self.started_ns = 0
-        self.done = False
-        #: Whether its process group outlived it.
-        self.survivors = False
-        self.streams: dict[int, Stream] = {}
-        #: What is still to be written to its standard input, and where; None once that is closed.
-        self.input: _Input | None = None
-        self.terminal = -1
-        #: What a child that could not be executed said.
-        self.trouble = b""
-
-
-class _Input:
-    __slots__ = ("data", "end", "fd")
-
-    def __init__(self, fd: int, data: bytes, end: bool) -> None:
-        self.fd = fd
-        self.data = bytearray(data)
-        self.end = end
 
 
 #: The number of the stream on which a child that cannot be executed says why; it is never sent.
@@ -121,26 +83,24 @@ class JobTable:
     def start(self, order: StartJob) -> None:
         """Start a job; if it cannot be, its JobDone says why."""
         if order.id in self._jobs:
-            self._send(_not_started(order.id, f"there is a job {order.id} already"))
+            self._send(not_started(order, f"there is a job {order.id} already"))
             return
         job = Job(order)
         try:
             self._spawn(job, order)
         except (OSError, ValueError) as error:
             self._discard(job)
-            self._send(_not_started(order.id, _explain(error, order)))
+            self._send(not_started(order, error))
 
     def signal(self, order: Signal) -> None:
         """Signal a job's process group; SIGKILL reaches what left the group, too."""
         job = self._jobs.get(order.id)
-        if job is None or job.done or not job.pid:
+        if job is None or job.done:
             return
-        try:
-            os.killpg(job.pid, order.signum)
-        except (ProcessLookupError, PermissionError):
-            pass
-        except OSError:
-            return  # no such signal: the controller checks, a hostile one gets nothing
+        if not job.pid:
+            job.wanted_signals.append(order.signum)  # the zygote has not said yet which process it is
+            return
+        job.signal(order.signum)
         if order.signum == signal.SIGKILL:
             kill_marked(f"{self._mark}:{job.id}\0")
 
@@ -157,7 +117,7 @@ class JobTable:
         """A job's terminal has a new size."""
         job = self._jobs.get(order.id)
         if job is not None and job.terminal >= 0:
-            _set_size(job.terminal, order.rows, order.columns)
+            set_size(job.terminal, order.rows, order.columns)
 
     def credit(self, order: Credit) -> None:
         """The controller took some output: go on, if it was waited for."""
@@ -171,13 +131,13 @@ class JobTable:
 
     def end_all(self) -> tuple[str, ...]:
         """Kill every job and everything that jobs left behind; the command lines of what outlived its job."""
+        running = [job for job in self._jobs.values() if not job.done and job.pid]
         left_behind = {job.pid for job in self._jobs.values() if job.survivors}
-        for job in self._jobs.values():
-            if not job.done and job.pid:
-                _kill_group(job.pid)
-        survivors = kill_marked(f"{self._mark}:")
+        for job in running:
+            kill_group(job.pid)
+        survivors = kill_marked(f"{self._mark}:", besides={job.pid for job in running})
         for pid in left_behind:
-            _kill_group(pid)
+            kill_group(pid)
         for job in list(self._jobs.values()):
             self._discard(job)
         self._jobs.clear()
@@ -209,7 +169,7 @@ class JobTable:
             self._write(job)
 
     def _spawn_directly(self, job: Job, order: StartJob, env: dict[str, str], fds: tuple[int, int, int]) -> None:
-        argv = _argv(order)
+        argv = argv_of(order)
         actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(fds)]
         job.started_ns = time.monotonic_ns()
         job.pid = os.posix_spawnp(
@@ -227,7 +187,7 @@ class JobTable:
             self._forker.next_sequence(),
             "module" if module else "argv",
             env,
-            argv=() if module else tuple(_argv(order)),
+            argv=() if module else tuple(argv_of(order)),
             module=order.module or b"",
             cwd=order.cwd,
             user=order.user,
@@ -236,7 +196,12 @@ class JobTable:
 
         def forked(pid: int, now: int) -> None:
             job.pid, job.started_ns = pid, now
+            if job.done:
+                signal_process(pid, signal.SIGKILL)  # its session has ended meanwhile
+                return
             self._begun(job)
+            for number in job.wanted_signals:
+                job.signal(number)
 
         self._forker.fork(fork, (*fds, channel), forked, lambda status, now: self._ended(job, status, now))
 
@@ -244,11 +209,11 @@ class JobTable:
         rows, columns = order.terminal or (24, 80)
         job.terminal, theirs = os.openpty()
         name = os.ttyname(theirs)
-        _set_size(job.terminal, rows, columns)
+        set_size(job.terminal, rows, columns)
         # Opened after setsid, the terminal becomes the new session's own.
         actions = [(os.POSIX_SPAWN_OPEN, 0, name, os.O_RDWR, 0)]
         actions += [(os.POSIX_SPAWN_DUP2, 0, number) for number in (1, 2)]  # type: ignore[misc]
-        argv = _argv(order)
+        argv = argv_of(order)
         try:
             job.started_ns = time.monotonic_ns()
             job.pid = os.posix_spawnp(
@@ -258,7 +223,7 @@ class JobTable:
             os.close(theirs)
         os.set_blocking(job.terminal, False)
         job.streams[STDOUT] = Stream(job, STDOUT, job.terminal)
-        job.input = _Input(os.dup(job.terminal), order.stdin, end=False)
+        job.input = Input(os.dup(job.terminal), order.stdin, end=False)
         self._jobs[job.id] = job
         self._watch(job.streams[STDOUT])
         self._begun(job)
@@ -280,7 +245,7 @@ class JobTable:
             return self._null
         read, write = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(write, False)
-        job.input = _Input(write, order.stdin, end=not order.keep_stdin)
+        job.input = Input(write, order.stdin, end=not order.keep_stdin)
         theirs.append(read)
         return read
 
@@ -336,26 +301,16 @@ class JobTable:
         if job.done:
             return
         for stream in list(job.streams.values()):
-            # What its pipes hold (at most a pipe's size) comes before JobDone, whatever credit is left.
-            while self._take(stream) is not None:
-                pass
+            # What its pipes hold now comes before JobDone, whatever credit is left; but no more than that, as a
+            # process that it left behind may go on writing for ever.
+            left = stream.waiting()
+            while (data := self._take(stream)) is not None and left >= 0:
+                left -= len(data)
         if job.input is not None and job.terminal < 0:
             self._close_input(job)
-        job.survivors = _group_lives(job.pid)
-        code = os.waitstatus_to_exitcode(status)
-        error = job.trouble.decode(errors="replace")
+        job.survivors = group_lives(job.pid)
         job.done = True
-        self._send(
-            JobDone(
-                job.id,
-                exit_status=code if code >= 0 and not error else None,
-                signal=-code if code < 0 else None,
-                started_ns=job.started_ns,
-                finished_ns=now,
-                survivors=job.survivors,
-                error=error,
-            )
-        )
+        self._send(job.ended(status, now))
         self._forget_if_over(job)
 
     def _write(self, job: Job) -> None:
@@ -392,47 +347,3 @@ class JobTable:
 
 _DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD, signal.SIGTERM)
 
-
-def _argv(order: StartJob) -> list[str]:
-    if order.argv is not None:
-        if not order.argv:
-            raise ValueError("an empty argument list starts nothing")
-        return list(order.argv)
-    return ["bash", "-c", order.shell or ""]
-
-
-def _set_size(terminal: int, rows: int, columns: int) -> None:
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows & 0xFFFF, columns & 0xFFFF, 0, 0))
-
-
-def _kill_group(pid: int) -> None:
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
-
-
-def _group_lives(pid: int) -> bool:
-    if not pid:
-        return False
-    try:
-        os.killpg(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _not_started(job: int, error: str) -> JobDone:
-    now = time.monotonic_ns()
-    return JobDone(job, None, None, now, now, error=error)
-
-
-def _explain(error: OSError | ValueError, order: StartJob) -> str:
-    if isinstance(error, FileNotFoundError):
-        name = order.argv[0] if order.argv else "bash"
-        return f"there is no program {name!r} on this host"
-    if isinstance(error, OSError):
-        return f"the host could not start it: {error.strerror}"
-    return str(error)

@@ -77,7 +77,7 @@ def sysctl_entry(path: str, *, netns: str = "") -> SysctlSet:
     """
     with _namespace(netns), open(path, "rb", buffering=0) as file:  # noqa: PTH123
         value = file.read()
-    return SysctlSet(path=path, value=_chosen(value), netns=netns)
+    return SysctlSet(path=path, value=chosen(value), netns=netns)
 
 
 def run(argv: tuple[str, ...], *, timeout: float = 60.0, cwd: str = "/") -> None:
@@ -110,7 +110,7 @@ def run(argv: tuple[str, ...], *, timeout: float = 60.0, cwd: str = "/") -> None
 def _sysctl_set(entry: SysctlSet) -> str:
     try:
         with _namespace(entry.netns), open(entry.path, "r+b", buffering=0) as file:  # noqa: PTH123
-            if _chosen(file.read()) == entry.value:
+            if chosen(file.read()) == entry.value:
                 return f"{entry.path}: {_ALREADY}"
             file.seek(0)
             file.write(entry.value)
@@ -190,7 +190,8 @@ def _remove(path: str) -> bool:
     return True
 
 
-def _chosen(value: bytes) -> bytes:
+def chosen(value: bytes) -> bytes:
+    """Of a list of choices ("none [mq-deadline] kyber") the chosen one; of anything else, all of it."""
     words = value.split()
     chosen = [word[1:-1] for word in words if word.startswith(b"[") and word.endswith(b"]")]
     return chosen[0] + b"\n" if len(chosen) == 1 and len(words) > 1 else value

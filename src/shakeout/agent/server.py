@@ -54,6 +54,8 @@ class Agent:
         self._boot_id = boot_id()
         self._lease = Lease(str(state / "lease"))
         self._holder: Session | None = None
+        #: What the holder's controller is called.
+        self._controller = ""
         self._kept = False
         self._peers: set[Peer] = set()
         self._attached = 0
@@ -113,12 +115,13 @@ class Agent:
         if hello.role == "attach":
             return self._attach(peer, hello)
         if self._holder is not None:
-            return Refused("lease", f"the host is held by run {self._holder.run}", holder=self._holder.run)
+            return Refused("lease", f"the host is held by {self._controller}", holder=self._controller)
         try:
             self._lease.take(hello.controller)
         except LeaseHeld as error:
             return Refused("lease", str(error), holder=error.holder)
         mark = os.urandom(6).hex()
+        self._controller = hello.controller
         self._holder = Session(self, peer.connection, hello.run, mark, attached=False)
         return self._holder
 

@@ -13,6 +13,7 @@ import msgspec
 from shakeout.agent import settings
 from shakeout.agent.device_relay import DeviceRelay
 from shakeout.agent.jobs import JobTable
+from shakeout.agent.restorefiles import chosen
 from shakeout.agent.transfers import Transfers
 from shakeout.agent.undo import UndoLog, replay
 from shakeout.errors import LabLacks, ShakeoutError
@@ -136,7 +137,7 @@ class Session:
         def change() -> bytes:
             path = settings.locate(order.path)
             old = settings.read(path)
-            self._undo.append(SysctlSet(path=path, value=old))
+            self._undo.append(SysctlSet(path=path, value=chosen(old)))
             settings.write(path, order.value)
             return pack(old)
 

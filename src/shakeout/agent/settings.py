@@ -18,6 +18,8 @@ def locate(path: str) -> str:
         UsageError: it is not below /proc or /sys (links are followed: `/proc/1/root/etc/passwd` is not).
     """
     full = os.path.normpath(path)
+    if "\0" in path:
+        raise UsageError(f"{path!r} is no path: it contains a NUL character")
     if not full.startswith(("/proc/", "/sys/")):
         raise UsageError(f"{path} is not below /proc or /sys; write other files with send_file() or run()")
     top = full[: full.index("/", 1) + 1]
@@ -34,8 +36,15 @@ def read(path: str) -> bytes:
         UsageError: there is no such setting on this host.
     """
     try:
-        with open(locate(path), "rb") as file:  # noqa: PTH123
-            return file.read(_MOST)
+        # Some files there keep a reader waiting until something happens (/proc/kmsg).
+        fd = os.open(locate(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            text = b""
+            while len(text) < _MOST and (piece := os.read(fd, _MOST)):
+                text += piece
+            return text
+        finally:
+            os.close(fd)
     except OSError as error:
         raise _explain(path, error) from error
 
@@ -50,7 +59,7 @@ def write(path: str, value: bytes) -> None:
     try:
         fd = os.open(locate(path), os.O_WRONLY | os.O_CLOEXEC)
         try:
-            os.write(fd, value)
+            os.write(fd, value or b"\n")  # the kernel is not told of a write of nothing
         finally:
             os.close(fd)
     except OSError as error:
@@ -70,4 +79,9 @@ def _explain(path: str, error: OSError, value: bytes | None = None) -> ShakeoutE
     if value is not None and error.errno in (errno.EINVAL, errno.ERANGE):
         text = value.decode(errors="replace").strip()
         return UsageError(f"{path} does not accept {text!r}: {os.strerror(error.errno)}")
+    if value is None and error.errno in (errno.EACCES, errno.EPERM, errno.EIO, errno.EAGAIN, errno.EINVAL):
+        return UsageError(
+            f"{path} cannot be read ({error.strerror}), so it could not be put back either; write it with run() if "
+            "you mean to"
+        )
     return UsageError(f"{path}: {error.strerror}")

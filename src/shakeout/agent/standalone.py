@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 from pathlib import Path
 
 from shakeout.agent.properties import collect
 from shakeout.agent.server import Agent
+from shakeout.agent.session import home_directory
 from shakeout.agent.zygote import start_zygote
 from shakeout.errors import UsageError
 from shakeout.modules import runner
@@ -27,7 +29,11 @@ def serve(path: Path, state: Path) -> None:
     Raises:
         UsageError: the socket or the directory cannot be made.
     """
+    path, state = path.absolute(), state.absolute()
     listener = _listener(path)
+    os.chdir(home_directory())
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # each running job has three or more
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -20,6 +20,7 @@ import msgspec
 from shakeout.agent.forking import Exited, Forked, ForkOrder, Orders, SourceOrder
 from shakeout.modules.shipped import CodeCache
 from shakeout.processes.namespaces import enter_network, set_process_name
+from shakeout.processes.strays import MARK, MarkArea
 from shakeout.wire.framing import FrameReader, frame
 from shakeout.wire.transports import MAX_FDS, READ_SIZE, descriptors
 
@@ -37,6 +38,7 @@ class Zygote:
         self._codes = CodeCache()
         self._reader = FrameReader(limit=64 << 20)
         self._fds: list[int] = []
+        self._mark_area = MarkArea()
 
     def run(self) -> NoReturn:
         """Serve until the agent is gone."""
@@ -75,12 +77,25 @@ class Zygote:
 
     def _fork(self, order: ForkOrder, fds: list[int]) -> None:
         now = time.monotonic_ns()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self._report_unforked(order, fds, error)
+            return
         if pid == 0:
-            _child(order, fds, self._codes)
+            _child(order, fds, self._codes, self._mark_area)
         for fd in fds:
             os.close(fd)
         self._report(Forked(order.sequence, pid, now))
+
+    def _report_unforked(self, order: ForkOrder, fds: list[int], error: OSError) -> None:
+        """No process can be made: said as if one had been, with a number that no process has, and had ended."""
+        _complain(fds[3], error)
+        for fd in fds:
+            os.close(fd)
+        now = time.monotonic_ns()
+        self._report(Forked(order.sequence, -order.sequence, now))
+        self._report(Exited(-order.sequence, NOT_STARTED << 8, now))
 
     def _reap(self) -> None:
         while True:
@@ -103,7 +118,7 @@ def _nothing(*_: Any) -> None:
     """A handler that only makes the wake-up descriptor ready."""
 
 
-def _child(order: ForkOrder, fds: list[int], codes: CodeCache) -> NoReturn:
+def _child(order: ForkOrder, fds: list[int], codes: CodeCache, mark_area: MarkArea) -> NoReturn:
     """What a forked child does, to its end: it never returns into the zygote's loop."""
     status = NOT_STARTED
     channel = -1
@@ -120,6 +135,7 @@ def _child(order: ForkOrder, fds: list[int], codes: CodeCache) -> NoReturn:
             status = _serve_devices(order, codes, channel)
         else:
             _settle(order)
+            mark_area.write(order.env.get(MARK, ""))
             status = _execute(order) if order.kind == "argv" else _run_module(order, codes, channel)
     except BaseException as error:  # noqa: BLE001 - the edge of a process: whatever it is, say it
         _complain(channel, error)
@@ -138,6 +154,8 @@ def _settle(order: ForkOrder) -> None:
         become(order.user, order.env)
     if order.cwd:
         os.chdir(order.cwd)
+    elif order.user:
+        _go_home(order.env)
     os.environ.clear()
     os.environ.update(order.env)
 
@@ -164,6 +182,14 @@ def become(user: str, env: dict[str, str]) -> None:
     for name, value in (("HOME", entry.pw_dir), ("USER", entry.pw_name), ("LOGNAME", entry.pw_name)):
         if not env.get(f"_{name}"):
             env[name] = value
+
+
+def _go_home(env: dict[str, str]) -> None:
+    """Another user starts at home, as in a login; or in /, like everybody without a home."""
+    try:
+        os.chdir(env.get("HOME") or "/")
+    except OSError:
+        os.chdir("/")
 
 
 def _execute(order: ForkOrder) -> int:

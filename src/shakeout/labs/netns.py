@@ -159,5 +159,17 @@ class NetnsLab:
         return self._arrived.pop(0)
 
 
+#: Variables that an interpreter, and what it runs, may need; SHAKEOUT_TESTS_OF is how tests know what is theirs.
+_PASSED_ON = frozenset(
+    ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TERM", "TMPDIR", "XDG_RUNTIME_DIR", "LD_LIBRARY_PATH",
+     "VIRTUAL_ENV", "SHAKEOUT_TESTS_OF"]
+)  # fmt: skip
+
+
 def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name != "PYTHONSTARTUP"}
+    """Nothing else of the user's environment: jobs can read what process 1 of their host was started with."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in _PASSED_ON or (name.startswith(("LC_", "PYTHON")) and name != "PYTHONSTARTUP")
+    }

@@ -5,9 +5,10 @@ A daemon that calls setsid() escapes a group's signals, but not the environment 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 #: The variable that every job carries: "<lease>:<job id>".
 MARK = "SHAKEOUT_JOB"
@@ -39,16 +40,21 @@ def command_line(pid: int) -> str:
     return raw.rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
 
 
-def kill_marked(prefix: str) -> list[str]:
-    """SIGKILL everything marked with *prefix*, until nothing new appears; the command lines of what was found."""
+def kill_marked(prefix: str, besides: Container[int] = ()) -> list[str]:
+    """SIGKILL everything marked with *prefix*, until nothing new appears; the command lines of what was found.
+
+    Args:
+        besides: process groups whose members are ended, too, but not worth a mention.
+    """
     ended: dict[int, str] = {}
     for _ in range(64):  # a fork bomb loses: each round kills all that exist, new ones have killed parents
         found = [pid for pid in marked(prefix) if not _zombie(pid)]
         if not found:
             break
         for pid in found:
-            ended.setdefault(pid, command_line(pid))
             try:
+                if os.getpgid(pid) not in besides:
+                    ended.setdefault(pid, command_line(pid))
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
@@ -61,3 +67,24 @@ def _zombie(pid: int) -> bool:
             return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
     except OSError:
         return True
+
+
+class MarkArea:
+    """Where the kernel finds the environment of this process and of its forks (/proc/PID/environ).
+
+    That is what the process was executed with, whatever it has set since. A fork that executes nothing (a test
+    module) would go unmarked, and so would whatever it forks; so the mark is written over the beginning. Safe only
+    where the variables themselves have been set anew: the C library kept the original ones in this place.
+    """
+
+    def __init__(self) -> None:
+        with open("/proc/self/stat", "rb") as file:  # noqa: PTH123
+            fields = file.read().rpartition(b")")[2].split()
+        self._start, end = int(fields[47]), int(fields[48])  # fields 50 and 51 of proc(5)
+        self._size = end - self._start
+
+    def write(self, mark: str) -> None:
+        """Mark this process, and all that it will fork; does nothing where there is no room for it."""
+        data = f"{MARK}={mark}".encode() + b"\0"
+        if self._start and len(data) <= self._size:
+            ctypes.memmove(self._start, data, len(data))

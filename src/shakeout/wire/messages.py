@@ -254,9 +254,10 @@ class JobDone(Message, frozen=True):
     signal: int | None
     started_ns: int
     finished_ns: int
-    #: Whether processes of its group live on.
+    #: Whether processes that it started live on, in its group or at the other end of its pipes.
     survivors: bool = False
     error: str = ""
+    pid: int = 0
 
 
 class Answer(Message, frozen=True):
