@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Callable
@@ -17,8 +16,10 @@ from shakeout.agent.restorefiles import chosen
 from shakeout.agent.transfers import Transfers
 from shakeout.agent.undo import UndoLog, replay
 from shakeout.errors import LabLacks, ShakeoutError
+from shakeout.modules import digest
 from shakeout.wire.connection import Connection
 from shakeout.wire.messages import (
+    AbandonFiles,
     Answer,
     Credit,
     DeviceCall,
@@ -86,6 +87,7 @@ class Session:
             PutFiles: self._transfers.put,
             FileData: self._transfers.write,
             GetFiles: self._transfers.get,
+            AbandonFiles: self._transfers.forget,
             EndSession: self._end,
         }
 
@@ -127,7 +129,7 @@ class Session:
         self._connection.send(SyncReply(order.sequence, order.t_ns, time.monotonic_ns()))
 
     def _source(self, order: SourceText) -> None:
-        if hashlib.sha256(order.text).hexdigest() != order.sha256:
+        if digest.sha256(order.text).hexdigest() != order.sha256:
             self._connection.close("a source did not have the hash that it was announced with")
             return
         self._agent.forker.source(order.sha256, order.filename, order.text)

@@ -9,9 +9,8 @@ import msgspec
 
 from shakeout.errors import ShakeoutError, TransferError
 from shakeout.wire.connection import Connection
-from shakeout.wire.filetree import Prepare, TreeWriter, listing, resolve_destination
-from shakeout.wire.framing import CHUNK
-from shakeout.wire.messages import Answer, Entry, FileData, GetFiles, Listing, PutFiles, Refusal
+from shakeout.wire.filetree import Prepare, TreeReader, TreeWriter, open_listing, resolve_destination
+from shakeout.wire.messages import AbandonFiles, Answer, FileData, GetFiles, Listing, PutFiles, Refusal
 from shakeout.wire.plain import pack
 from shakeout.wire.reactor import Reactor
 
@@ -33,6 +32,7 @@ class Transfers:
         self._prepare = prepare
         self._home = home
         self._arriving: dict[int, TreeWriter] = {}
+        self._leaving: dict[int, Pump] = {}
 
     # -- to this host -----------------------------------------------------------------------------
 
@@ -68,10 +68,22 @@ class Transfers:
             self._finish(order.id, writer)
 
     def abandon(self) -> None:
-        """Remove what has half arrived."""
+        """Remove what has half arrived, and send nothing more."""
         for writer in self._arriving.values():
             writer.abandon()
+        for pump in self._leaving.values():
+            pump.stop()
         self._arriving.clear()
+        self._leaving.clear()
+
+    def forget(self, order: AbandonFiles) -> None:
+        """Give up one transfer."""
+        writer = self._arriving.pop(order.id, None)
+        if writer is not None:
+            writer.abandon()
+        pump = self._leaving.pop(order.id, None)
+        if pump is not None:
+            pump.stop()
 
     def _pull(self, transfer: int, writer: TreeWriter, source: int) -> None:
         """Copy from a descriptor, a piece a turn, so that nothing else on this host waits."""
@@ -114,73 +126,53 @@ class Transfers:
         """Send what is at a path."""
         path = os.path.join(self._home, order.path)  # noqa: PTH118
         try:
-            entries = listing(path, recursive=order.recursive)
-            if order.by_fd and len(entries) == 1 and entries[0].kind == "file":
-                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    self._connection.send(Listing(order.id, tuple(entries), by_fd=True), (fd,))
-                finally:
-                    os.close(fd)
-                return
+            entries, fd = open_listing(path, recursive=order.recursive)
         except (ShakeoutError, OSError) as error:
             self._refuse(order.id, error)
+            return
+        if order.by_fd and fd >= 0:
+            self._connection.send(Listing(order.id, tuple(entries), by_fd=True), (fd,))
+            os.close(fd)
             return
         for start in range(0, len(entries), _ENTRIES):
             self._connection.send(Listing(order.id, tuple(entries[start : start + _ENTRIES])))
         self._connection.send(Answer(order.id))
-        pump = Pump(self._connection, path, [entry for entry in entries if entry.kind == "file"])
-        pump.start(lambda data: FileData(order.id, data), lambda error: self._refuse(order.id, error))
+        pump = self._leaving[order.id] = Pump(self._connection, TreeReader(path, entries, fd))
+        pump.start(lambda data: FileData(order.id, data), lambda error: self._left(order.id, error))
+
+    def _left(self, transfer: int, error: TransferError | None) -> None:
+        """A transfer from this host has ended."""
+        self._leaving.pop(transfer, None)
+        if error is not None:
+            self._refuse(transfer, error)
 
 
 class Pump:
     """Sends files' contents as fast as the other side takes them, and no faster."""
 
-    def __init__(self, connection: Connection, top: str, files: list[Entry]) -> None:
+    def __init__(self, connection: Connection, reader: TreeReader) -> None:
         self._connection = connection
-        self._top = top
-        self._files = iter(files)
-        self._fd = -1
-        self._left = 0
+        self._reader = reader
+        self._stopped = False
 
     def start(
-        self, message: Callable[[bytes], msgspec.Struct], on_error: Callable[[TransferError], None]
+        self, message: Callable[[bytes], msgspec.Struct], on_end: Callable[[TransferError | None], None]
     ) -> None:
-        """Send all content as *message*s; *on_error* is called if a file cannot be read as it was listed."""
+        """Send all content as *message*s; *on_end* is called when it is sent, or with why it cannot be."""
+        failed: TransferError | None = None
         try:
-            while (data := self._next()) is not None:
+            while not self._stopped and not self._connection.closed and (data := self._reader.next_piece()):
                 self._connection.send(message(data))
-                if self._connection.closed:
-                    break
                 if self._connection.backlog:
-                    self._connection.when_drained(lambda: self.start(message, on_error))
+                    self._connection.when_drained(lambda: self.start(message, on_end))
                     return
-        except OSError as error:
-            on_error(TransferError(f"{error.filename or self._top}: {error.strerror}"))
         except TransferError as error:
-            on_error(error)
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+            failed = error
+        self._reader.close()
+        if not self._stopped:
+            on_end(failed)
 
-    def _next(self) -> bytes | None:
-        """The next piece, filled up over the ends of small files; None at the end."""
-        pieces: list[bytes] = []
-        room = CHUNK
-        while room > 0:
-            if self._left == 0:
-                entry = next(self._files, None)
-                if entry is None:
-                    break
-                if self._fd >= 0:
-                    os.close(self._fd)
-                path = f"{self._top}/{entry.path}" if entry.path else self._top
-                self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                self._left = entry.size
-                continue
-            data = os.read(self._fd, min(room, self._left))
-            if not data:
-                raise TransferError(f"{self._top}: a file became shorter while it was sent")
-            pieces.append(data)
-            room -= len(data)
-            self._left -= len(data)
-        return b"".join(pieces) or None
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._stopped = True
+        self._reader.close()

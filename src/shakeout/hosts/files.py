@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 from shakeout.errors import HostLost, ShakeoutError, TransferError
 from shakeout.hosts.session import Request, Session
 from shakeout.journal.events import FileTransfer
-from shakeout.wire.filetree import TreeWriter, listing, resolve_destination
-from shakeout.wire.framing import CHUNK
-from shakeout.wire.messages import Entry, FileData, GetFiles, Listing, PutFiles
+from shakeout.wire.filetree import TreeReader, TreeWriter, open_listing, resolve_destination
+from shakeout.wire.messages import AbandonFiles, Entry, FileData, GetFiles, Listing, PutFiles
 from shakeout.wire.plain import unpack
 
 _ENTRIES = 400
@@ -27,62 +25,47 @@ def send(session: Session, ctl_path: str, agent_path: str, *, recursive: bool) -
     """
     source = str(Path(ctl_path).expanduser())
     try:
-        entries = listing(source, recursive=recursive)
-        place = _send(session, source, agent_path, entries)
-    except TransferError as error:
+        entries, fd = open_listing(source, recursive=recursive)
+        reader = TreeReader(source, entries, fd)
+        try:
+            place = _send(session, source, agent_path, entries, reader, fd)
+        finally:
+            reader.close()
+    except ShakeoutError as error:
         _record(session, "send", ctl_path, agent_path, 0, str(error))
         raise
     _record(session, "send", ctl_path, place, sum(entry.size for entry in entries))
     return place
 
 
-def _send(session: Session, source: str, agent_path: str, entries: list[Entry]) -> str:
+def _send(
+    session: Session, source: str, agent_path: str, entries: list[Entry], reader: TreeReader, fd: int
+) -> str:
     number, request = session.open_request()
-    name = Path(source).resolve().name
+    name = _name_of(source)
     try:
-        single = len(entries) == 1 and entries[0].kind == "file"
-        if single and session.passes_fds:
-            fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                session.send(PutFiles(number, agent_path, tuple(entries), by_fd=True, name=name), (fd,))
-            finally:
-                os.close(fd)
+        if fd >= 0 and session.passes_fds:
+            session.send(PutFiles(number, agent_path, tuple(entries), by_fd=True, name=name), (fd,))
         else:
             for start in range(0, len(entries), _ENTRIES):
                 piece = tuple(entries[start : start + _ENTRIES])
                 more = start + _ENTRIES < len(entries)
                 session.send(PutFiles(number, agent_path, piece, more=more, name=name))
-            for data in _contents(source, entries):
-                if request.answer.done:
-                    break  # refused
+            while not request.answer.done and (data := reader.next_piece()):  # it is answered now if it was refused
                 session.send(FileData(number, data))
                 session.wait_drained()
         request.answer.wait()
         return str(unpack(request.answer.get().payload))
+    except BaseException:
+        session.send(AbandonFiles(number))
+        raise
     finally:
         session.close_request(number)
 
 
-def _contents(top: str, entries: list[Entry]) -> Iterator[bytes]:
-    """All files' contents in order, in pieces that are filled up over the ends of small files."""
-    waiting = bytearray()
-    for entry in entries:
-        if entry.kind != "file":
-            continue
-        path = f"{top}/{entry.path}" if entry.path else top
-        left = entry.size
-        with Path(path).open("rb", buffering=0) as file:
-            while left:
-                data = file.read(min(CHUNK - len(waiting), left))
-                if not data:
-                    raise TransferError(f"{path} became shorter while it was sent")
-                waiting += data
-                left -= len(data)
-                if len(waiting) >= CHUNK:
-                    yield bytes(waiting)
-                    waiting.clear()
-    if waiting:
-        yield bytes(waiting)
+def _name_of(path: str) -> str:
+    """What something is called when it is put into a directory."""
+    return os.path.basename(os.path.abspath(path)) or "files"  # noqa: PTH100, PTH119
 
 
 def receive(session: Session, recv_path: str, ctl_path: str, *, recursive: bool) -> Path:
@@ -91,7 +74,7 @@ def receive(session: Session, recv_path: str, ctl_path: str, *, recursive: bool)
     Raises:
         TransferError: it cannot be read there or written here, or the host sent names that leave the destination.
     """
-    name = os.path.basename(os.path.normpath(recv_path)) or "files"  # noqa: PTH119
+    name = _name_there(recv_path)
     destination = resolve_destination(str(Path(ctl_path).expanduser()) if ctl_path else "", name, str(Path.cwd()))
     arrival = _Arrival(session, destination)
     number, request = session.open_request()
@@ -103,6 +86,7 @@ def receive(session: Session, recv_path: str, ctl_path: str, *, recursive: bool)
         arrival.place()
     except BaseException as error:
         arrival.abandon()
+        session.send(AbandonFiles(number))
         if isinstance(error, ShakeoutError):
             _record(session, "receive", recv_path, ctl_path, 0, str(error))
         raise
@@ -110,6 +94,12 @@ def receive(session: Session, recv_path: str, ctl_path: str, *, recursive: bool)
         session.close_request(number)
     _record(session, "receive", recv_path, destination, arrival.size)
     return Path(destination)
+
+
+def _name_there(path: str) -> str:
+    """As `_name_of`, for a path on a host, of which only the text is known."""
+    name = os.path.basename(os.path.normpath(path))  # noqa: PTH119
+    return "files" if name in ("", ".", "..") else name
 
 
 class _Arrival:
@@ -120,6 +110,7 @@ class _Arrival:
         self._writer = TreeWriter(destination)
         self._trouble: ShakeoutError | None = None
         self._answered = False
+        self._source = -1
         self.complete = threading.Event()
         self.size = 0
 
@@ -131,10 +122,9 @@ class _Arrival:
             self.size += sum(entry.size for entry in entries)
             self._writer.announce(entries)
             if source >= 0:
-                if not stat.S_ISREG(os.fstat(source).st_mode):
+                if self._source >= 0 or not stat.S_ISREG(os.fstat(source).st_mode):
                     raise TransferError(f"{self._session.name} sent a descriptor that is no file")
-                while not self._writer.take(source):
-                    pass
+                self._source, source = source, -1  # copied by the thread that waits: the loop has others to serve
                 self.complete.set()
         except (ShakeoutError, OSError) as error:
             self._fail(error)
@@ -167,10 +157,19 @@ class _Arrival:
             raise self._trouble
         if self._session.lost is not None:
             raise HostLost(self._session.lost, self._session.name)
+        while self._source >= 0 and not self._writer.take(self._source):
+            pass
+        self._close_source()
         self._writer.finish()
 
     def abandon(self) -> None:
+        self._close_source()
         self._writer.abandon()
+
+    def _close_source(self) -> None:
+        if self._source >= 0:
+            os.close(self._source)
+            self._source = -1
 
     def _fail(self, error: ShakeoutError | OSError) -> None:
         if self._trouble is None:

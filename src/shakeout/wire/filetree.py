@@ -7,15 +7,16 @@ without following links, everything is written beside its place first and then r
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 
 from shakeout.errors import TransferError
+from shakeout.wire.framing import CHUNK
 from shakeout.wire.messages import Entry
 
 _STAGE = ".shakeout-"
+#: Bytes of a file of the kernel's that are sent; their sizes are not known before they are read.
+_KERNEL_FILE = 64 << 20
 
 
 def listing(path: str, *, recursive: bool) -> list[Entry]:
@@ -26,8 +27,8 @@ def listing(path: str, *, recursive: bool) -> list[Entry]:
     """
     try:
         info = os.stat(path)  # noqa: PTH116 - the top itself may be a link, as for cp
-    except OSError as error:
-        raise TransferError(f"{path}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise TransferError(f"{path}: {getattr(error, 'strerror', error)}") from error
     if stat.S_ISREG(info.st_mode):
         return [Entry("", "file", stat.S_IMODE(info.st_mode), info.st_size)]
     if not stat.S_ISDIR(info.st_mode):
@@ -37,6 +38,45 @@ def listing(path: str, *, recursive: bool) -> list[Entry]:
     return [Entry("", "dir", stat.S_IMODE(info.st_mode)), *_below(path, "")]
 
 
+def open_listing(path: str, *, recursive: bool) -> tuple[list[Entry], int]:
+    """As `listing`; a single file is opened, too: its descriptor, or -1 for a directory.
+
+    What the kernel makes up when it is read (below /proc and /sys) is read here, so that it has a size.
+
+    Raises:
+        TransferError: as `listing`, or the file cannot be read.
+    """
+    entries = listing(path, recursive=recursive)
+    if entries[0].kind != "file":
+        return entries, -1
+    fd = -1
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        if os.path.realpath(path).startswith(("/proc/", "/sys/")):
+            fd = _copied(fd)
+        info = os.fstat(fd)
+    except OSError as error:
+        if fd >= 0:
+            os.close(fd)
+        raise TransferError(f"{path} cannot be read: {error.strerror}") from error
+    return [Entry("", "file", entries[0].mode, info.st_size)], fd
+
+
+def _copied(fd: int) -> int:
+    """A file in memory with what can be read from *fd*, which is closed."""
+    copy = os.memfd_create("shakeout", os.MFD_CLOEXEC)
+    try:
+        left = _KERNEL_FILE
+        while left > 0 and (data := os.read(fd, 1 << 16)):
+            left -= os.write(copy, data)
+    except OSError:
+        os.close(copy)
+        raise
+    os.close(fd)
+    os.lseek(copy, 0, os.SEEK_SET)
+    return copy
+
+
 def _below(top: str, prefix: str) -> Iterator[Entry]:
     try:
         found = sorted(os.scandir(os.path.join(top, prefix)), key=lambda entry: entry.name)  # noqa: PTH118
@@ -44,6 +84,8 @@ def _below(top: str, prefix: str) -> Iterator[Entry]:
         raise TransferError(f"{top}/{prefix}: {error.strerror}") from error
     for entry in found:
         path = f"{prefix}/{entry.name}" if prefix else entry.name
+        if not _is_text(entry.name):
+            raise TransferError(f"{top}/{path!a} cannot be sent: its name is not UTF-8; rename it, or pack it with tar")
         info = entry.stat(follow_symlinks=False)
         mode = stat.S_IMODE(info.st_mode)
         if stat.S_ISLNK(info.st_mode):
@@ -54,6 +96,14 @@ def _below(top: str, prefix: str) -> Iterator[Entry]:
         elif stat.S_ISREG(info.st_mode):
             yield Entry(path, "file", mode, info.st_size)
         # Sockets, pipes and devices are no content: they are left out, as rsync does without -D.
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_entries(entries: tuple[Entry, ...] | list[Entry], *, seen: set[str]) -> None:
@@ -74,6 +124,8 @@ def check_entries(entries: tuple[Entry, ...] | list[Entry], *, seen: set[str]) -
             raise TransferError(f"a file called {entry.path!r} was refused: its directory was not announced")
         if entry.size < 0 or entry.mode & ~0o7777:
             raise TransferError(f"the file {entry.path!r} was refused: its size or mode makes no sense")
+        if entry.size and entry.kind != "file":
+            raise TransferError(f"the {entry.kind} {entry.path!r} was refused: only files have content")
         if entry.kind == "link" and _leaves(parts, entry.target):
             raise TransferError(
                 f"the link {entry.path!r} -> {entry.target!r} was refused: it leads out of the directory that is sent"
@@ -94,6 +146,63 @@ def _leaves(parts: list[str], target: str) -> bool:
         if depth < 0:
             return True
     return False
+
+
+class TreeReader:
+    """Reads files' contents in the order of their entries, in pieces that are filled up over the ends of small files.
+
+    Args:
+        top: where they are; the path of the entry "".
+        fd: of the first file, if that is open already.
+    """
+
+    def __init__(self, top: str, entries: list[Entry], fd: int = -1) -> None:
+        self._top = top
+        self._files = iter([entry for entry in entries if entry.kind == "file"])
+        self._fd = fd
+        self._opened = fd >= 0
+        self._left = 0
+        self._path = top
+
+    def next_piece(self) -> bytes:
+        """The next piece, at most CHUNK bytes; empty at the end.
+
+        Raises:
+            TransferError: a file cannot be read, or not as it was listed.
+        """
+        pieces: list[bytes] = []
+        room = CHUNK
+        try:
+            while room > 0 and (self._left or self._advance()):
+                data = os.read(self._fd, min(room, self._left))
+                if not data and self._left:
+                    raise TransferError(f"{self._path} became shorter while it was sent")
+                pieces.append(data)
+                room -= len(data)
+                self._left -= len(data)
+        except OSError as error:
+            raise TransferError(f"{self._path} cannot be read: {error.strerror}") from error
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        """Close what is open; harmless the second time."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _advance(self) -> bool:
+        """Go to the next file that is not empty; whether there is one."""
+        for entry in self._files:
+            self._path = f"{self._top}/{entry.path}" if entry.path else self._top
+            if self._opened:
+                self._opened = False
+            else:
+                self.close()
+                self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            self._left = entry.size
+            if self._left:
+                return True
+        return False
 
 
 #: Called once with the final paths of all that will be made or replaced (so that their undo can be written).
@@ -117,11 +226,13 @@ class TreeWriter:
         self._contents: list[Entry] = []
         self._next = 0
         self._left = 0
+        #: Bytes of content that are still to come.
+        self.wanted = 0
         self._fd = -1
         parent = os.path.dirname(destination) or "."  # noqa: PTH120
         if not os.path.isdir(parent):  # noqa: PTH112
             raise TransferError(f"there is no directory {parent} to put {os.path.basename(destination)} into")  # noqa: PTH119
-        self._stage = os.path.join(parent, _STAGE + secrets.token_hex(6))  # noqa: PTH118
+        self._stage = os.path.join(parent, _STAGE + os.urandom(6).hex())  # noqa: PTH118
         try:
             os.mkdir(self._stage, 0o700)  # noqa: PTH102
         except OSError as error:
@@ -143,15 +254,11 @@ class TreeWriter:
                     os.symlink(entry.target, path)  # noqa: PTH211
                 else:
                     self._contents.append(entry)
+                    self.wanted += entry.size
             self._entries.extend(entries)
             self._advance()
         except OSError as error:
             raise TransferError(f"{entry.path or self._destination!r}: {error.strerror}") from error
-
-    @property
-    def wanted(self) -> int:
-        """Bytes of content that are still to come."""
-        return self._left + sum(entry.size for entry in self._contents[self._next :])
 
     def write(self, data: bytes) -> None:
         """Some content, in order; may span files."""
@@ -164,6 +271,7 @@ class TreeWriter:
             except OSError as error:
                 raise TransferError(f"{self._destination}: {error.strerror}") from error
             self._left -= written
+            self.wanted -= written
             view = view[written:]
             if self._left == 0:
                 self._close()
@@ -173,10 +281,14 @@ class TreeWriter:
         """Copy up to *piece* bytes from the descriptor *source* into the current file; whether that completed it."""
         if self._fd < 0:
             return True
-        copied = _copy(source, self._fd, min(piece, self._left))
+        try:
+            copied = _copy(source, self._fd, min(piece, self._left))
+        except OSError as error:
+            raise TransferError(f"{self._destination}: {error.strerror}") from error
         if copied == 0:
             raise TransferError("the file became shorter while it was sent")
         self._left -= copied
+        self.wanted -= copied
         if self._left:
             return False
         self._close()
@@ -213,7 +325,12 @@ class TreeWriter:
     def abandon(self) -> None:
         """Remove what was written so far; harmless after `finish`."""
         self._close()
-        shutil.rmtree(self._stage, ignore_errors=True)
+        try:
+            os.rmdir(self._stage)  # noqa: PTH106
+        except OSError:  # something is left in it
+            import shutil
+
+            shutil.rmtree(self._stage, ignore_errors=True)
 
     def _is_new(self, entry: Entry) -> bool:
         """Whether *entry* makes or replaces something; False for a directory that is there already."""
@@ -266,6 +383,8 @@ def resolve_destination(path: str, name: str, home: str) -> str:
 
     "" and relative paths count from *home*; an existing directory, or a path that ends with "/", takes it inside.
     """
+    if "\0" in path or "\0" in name:
+        raise TransferError(f"{path!r} is no path: it contains a NUL character")
     full = os.path.join(home, path) if path else home + "/"  # noqa: PTH118
     if full.endswith("/") or os.path.isdir(full):  # noqa: PTH112
         full = os.path.join(full, name)  # noqa: PTH118

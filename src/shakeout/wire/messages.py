@@ -188,6 +188,12 @@ class GetFiles(Message, frozen=True):
     by_fd: bool = False
 
 
+class AbandonFiles(Message, frozen=True):
+    """Nobody wants transfer *id* any more: what has half arrived is removed, what is being sent is stopped."""
+
+    id: int
+
+
 class EndSession(Message, frozen=True):
     """The recipe is over: end what runs, undo everything, release the host."""
 
@@ -307,7 +313,7 @@ class Ended(Message, frozen=True):
 
 ToAgent = (
     Hello | Sync | StartJob | JobInput | Resize | Signal | Credit | SourceText | DeviceCall | SetSetting
-    | ReadSetting | PutFiles | FileData | GetFiles | EndSession
+    | ReadSetting | PutFiles | FileData | GetFiles | AbandonFiles | EndSession
 )  # fmt: skip
 ToController = (
     Welcome | Refused | SyncReply | JobStarted | Output | JobDone | Answer | Refusal | Listing | FileData | Ended
