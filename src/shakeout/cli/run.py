@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -11,7 +12,7 @@ import click
 
 from shakeout.cli import take_early_lab
 from shakeout.cli.program import leave
-from shakeout.errors import LabLacks, UsageError
+from shakeout.errors import HostError, JournalBroken, LabLacks, UsageError
 
 if TYPE_CHECKING:
     from shakeout.config.settings import Settings
@@ -76,7 +77,14 @@ def run(ctx: click.Context, /, files: tuple[str, ...], **options: Any) -> None:
         if options["match_only"]:
             return
         output = sys.stdout  # a recipe may put something else there
-        finished = _run(recipes, pools, settings, mapper_options, options)
+
+        def leave_without_recipe(run: Run) -> None:
+            pools.close()
+            status = _conclude(run, reports, output, tracebacks=options["debug"])
+            sys.stderr.flush()
+            os._exit(status)
+
+        finished = _run(recipes, pools, settings, mapper_options, options, leave_without_recipe)
     finally:
         pools.close()
     leave(_conclude(finished, reports, output, tracebacks=options["debug"]))
@@ -140,6 +148,7 @@ def _run(
     settings: Settings,
     mapper_options: dict[str, Any],
     options: dict[str, Any],
+    leave_without_recipe: Callable[[Run], None],
 ) -> Run:
     from shakeout.cli.progress import LiveLines, StatusLine
     from shakeout.controller.breakpoints import TerminalPrompt
@@ -160,7 +169,7 @@ def _run(
     prompt = None if options["no_breakpoints"] else TerminalPrompt(lambda: current[0].id)
     how = Options(
         keep=options["keep"], timeout=settings.timeout or 0, prompt=prompt, artifact_limit=settings.artifact_limit,
-        mapper_options=mapper_options, command=tuple(sys.argv),
+        mapper_options=mapper_options, command=tuple(sys.argv), leave=leave_without_recipe,
     )  # fmt: skip
     with Run(settings.runs_dir, pools, ConstraintMapper(), how, observers=observers, say=_say) as made:
         current.append(made)
@@ -175,6 +184,9 @@ def _run_all(run: Run, recipes: Sequence[BaseRecipe]) -> None:
     for recipe in recipes:
         try:
             results = run.recipe(recipe)
+        except (HostError, JournalBroken) as error:
+            run.broken = run.broken or str(error)
+            return
         except UsageError as error:
             run.refuse(error)
             return
@@ -201,6 +213,8 @@ def _conclude(run: Run, reports: dict[str, Path | None], output: TextIO, *, trac
         _say(str(error))
         status = max(status, 3)
     _print(summary(outcome, color=use_colour(output), tracebacks=tracebacks), output)
+    if run.broken:
+        _say(run.broken)
     if run.usage_error is not None:
         _say(str(run.usage_error))
     if any(result.left for result in run.results):
@@ -211,7 +225,7 @@ def _conclude(run: Run, reports: dict[str, Path | None], output: TextIO, *, trac
             click.echo(f"{name}: {path}", err=True)
     if run.kept:
         click.echo(
-            f"hosts are kept: shakeout shell {run.id} HOST opens a shell on one; shakeout runs rm {run.id} removes them",
+            f"hosts are kept: `shakeout shell {run.id} HOST` opens a shell on one, `shakeout runs rm {run.id}` removes all",
             err=True,
         )
     return status

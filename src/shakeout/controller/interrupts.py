@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 from shakeout.errors import ShakeoutError
+from shakeout.wire.reactor import READ, Reactor
 
 
 class RecipeTimeout(ShakeoutError):
@@ -40,6 +42,7 @@ class Interrupts:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._previous: dict[int, Any] = {}
+        self._ready = self._wake = self._wakeup_before = -1
         self._restoring = False
         #: Whether a signal asked for the end of the run.
         self.interrupted = False
@@ -51,12 +54,37 @@ class Interrupts:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
                 self._previous[number] = signal.getsignal(number)
             self._take()
+            self._ready, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            self._wakeup_before = signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._ready >= 0:
+            signal.set_wakeup_fd(self._wakeup_before)
+            os.close(self._ready)
+            os.close(self._wake)
+            self._ready = -1
         for number, handler in self._previous.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._previous.clear()
+
+    def tell(self, reactor: Reactor, callback: Callable[[signal.Signals], None] | None) -> None:
+        """Call *callback* in *reactor*'s thread for each signal that comes, even while the main thread hears nothing.
+
+        Signals that somebody else handles at the moment (a prompt, the recipe) are not told. None: no more calls.
+        """
+        if self._ready < 0:
+            return
+        reactor.forget(self._ready)
+        if callback is None:
+            return
+
+        def come(events: int) -> None:
+            for number in os.read(self._ready, 64):
+                if number in self._previous and signal.getsignal(number) == self._handle:
+                    callback(signal.Signals(number))
+
+        reactor.watch(self._ready, READ, come)
 
     @contextlib.contextmanager
     def restoring(self) -> Iterator[None]:
@@ -67,6 +95,26 @@ class Interrupts:
             yield
         finally:
             self._restoring = False
+
+    @contextlib.contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """In this block, inside one in which hosts are restored, signals do interrupt: the recipe runs."""
+        self._restoring = False
+        try:
+            if self.interrupted:
+                raise Interrupted(self.signal_name)
+            yield
+        finally:
+            self._restoring = True
+
+    def note(self, number: signal.Signals) -> None:
+        """Signal *number* asked for the end of the run, and its handler could not be called."""
+        if not self.interrupted:
+            self.interrupted, self.signal_name = True, number.name
+
+    def say(self, text: str) -> None:
+        """Tell the person at the terminal."""
+        self._say(text)
 
     @contextlib.contextmanager
     def limit(self, seconds: float) -> Iterator[None]:

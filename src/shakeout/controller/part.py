@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -10,8 +12,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shakeout.controller.context import PartContext, Prompt
+from shakeout.controller.evacuation import Evacuation
 from shakeout.controller.failure import one_paragraph, whole_traceback
-from shakeout.controller.interrupts import Interrupts, RecipeTimeout, UndoLeft
+from shakeout.controller.interrupts import Interrupted, Interrupts, RecipeTimeout, UndoLeft
 from shakeout.controller.recorder import PartRecorder
 from shakeout.errors import HostError, HostLost, LabLacks, NotInteractive, RunAborted, ShakeoutError
 from shakeout.hosts.devices import HostDevices
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shakeout.recipe.base import BaseRecipe
+    from shakeout.wire.reactor import Reactor
 
 
 class PartResult(msgspec.Struct, frozen=True):
@@ -51,6 +55,7 @@ class Part:
         sessions: open, by id of the required host.
         links: by id of the required host: the recipe's name of an interface -> the link's name there.
         keep: leave the hosts as they are at the end.
+        on_evacuated: called, in another thread, when the part has ended without its recipe, which does not end.
     """
 
     def __init__(
@@ -66,6 +71,8 @@ class Part:
         take_mac: Callable[[], str],
         timeout: float = 0,
         keep: bool = False,
+        reactor: Reactor,
+        on_evacuated: Callable[[PartResult], None] = lambda _: None,
     ) -> None:
         self._recipe = recipe
         self._match = match
@@ -74,6 +81,12 @@ class Part:
         self._interrupts = interrupts
         self._timeout = timeout
         self._keep = keep
+        self._began = 0.0
+        #: Taken by whoever writes the verdict.
+        self._open = threading.Lock()
+        self._evacuation = Evacuation(interrupts, reactor, self._evacuate)
+        self._evacuated = PartResult(Verdict.CANCELLED)
+        self._on_evacuated = on_evacuated
         self.hosts = {
             host_id: Host(session, HostDevices(session, links.get(host_id, {}), take_mac), match.hosts[host_id].params)
             for host_id, session in sessions.items()
@@ -82,33 +95,67 @@ class Part:
 
     def run(self) -> PartResult:
         """Run `test()` and put the hosts back, whatever happens; the verdict is in the journal when this returns."""
-        began = time.monotonic()
+        self._began = time.monotonic()
         for host_id, session in self._sessions.items():
             entry = self._match.hosts[host_id]
             self._recorder.write(
                 HostConnected(host=host_id, machine=entry.name, props=session.props, lease=session.lease)
             )
-        error = self._test()
+        with self._interrupts.restoring():
+            self._evacuation.begin()
+            error = self._test()
+            if not self._evacuation.recipe_ended():
+                self._evacuation.done.wait()
+                return self._evacuated
+        with self._interrupts.restoring():  # again: the recipe may have put handlers of its own there
+            return self._conclude(error, left=False)
+
+    def _conclude(self, error: BaseException | None, *, left: bool) -> PartResult:
+        """The recipe is over, by *error* if that is one: put the hosts back, unless that is left to their agents."""
+        self._recorder.quiet = True
+        failed: list[str] = []
+        result = PartResult(Verdict.CANCELLED, error, left=True)
         try:
-            with self._interrupts.restoring():
-                result = self._judge(error)
-                failed = self._restore()
+            if left:
+                for session in self._sessions.values():
+                    session.abandon()
+            else:
+                result, failed = self._judge(error), self._restore()
         except UndoLeft:
-            result = PartResult(Verdict.CANCELLED, error, left=True)
-            failed = []
-        if failed and result.verdict is not Verdict.CANCELLED:
-            # Not put back: more than that it could not be done as asked.
-            result = PartResult(Verdict.ERROR, error or HostError("; ".join(failed)))
-        elif self._interrupts.interrupted and result.verdict is not Verdict.CANCELLED:
-            result = PartResult(Verdict.CANCELLED, result.error)
-        self._finish(result, time.monotonic() - began)
+            pass
+        if result.verdict is not Verdict.CANCELLED:
+            if failed:
+                # Not put back: more than that it could not be done as asked.
+                result = PartResult(Verdict.ERROR, error or HostError("; ".join(failed)))
+            elif self._interrupts.interrupted:
+                result = PartResult(Verdict.CANCELLED, result.error)
+            elif self._recorder.trouble.error is not None:
+                result = PartResult(Verdict.ERROR, error or self._recorder.trouble.error)
+        self._finish(result, time.monotonic() - self._began)
         return result
+
+    def _evacuate(self, number: signal.Signals, left: bool) -> None:
+        """The recipe did not end although it was told to (in a thread of its own): go on without it."""
+        if number == signal.SIGALRM:
+            error: BaseException = RecipeTimeout(
+                f"the recipe took longer than the {self._timeout:g} s that --timeout allows, and did not end then"
+            )
+        else:
+            self._interrupts.note(number)
+            error = Interrupted(number.name)
+        self._recorder.quiet = True
+        text = f"the recipe does not end although it was told to ({number.name})"
+        text += "; its hosts are left to their agents" if left else "; its hosts are restored without it"
+        self._interrupts.say(text)
+        self._recorder.write(Log(level="warning", text=text))
+        self._evacuated = self._conclude(error, left=left)
+        self._on_evacuated(self._evacuated)
 
     def _test(self) -> BaseException | None:
         """What `test()` raised."""
         self._recipe._context = self.context
         try:
-            with self._interrupts.limit(self._timeout):
+            with self._interrupts.interrupting(), self._interrupts.limit(self._timeout):
                 self._recipe.test()
         except BaseException as error:  # noqa: BLE001 - the edge of the user's code
             return error
@@ -176,6 +223,8 @@ class Part:
         return [f"{session.name}: {text}" for text in failed]
 
     def _finish(self, result: PartResult, duration: float) -> None:
+        if not self._open.acquire(blocking=False):
+            return
         error = result.error
         self._recorder.write(
             PartFinished(

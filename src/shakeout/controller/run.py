@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from shakeout.controller.failure import one_paragraph
 from shakeout.controller.hostbook import HostBook, drop_book, write_book
 from shakeout.controller.interrupts import Interrupts
 from shakeout.controller.part import Part, PartResult
-from shakeout.controller.recorder import Observer, PartRecorder
+from shakeout.controller.recorder import Observer, PartRecorder, Trouble
 from shakeout.errors import AgentUnreachable, BadRecipe, HostError, NoMatch, UsageError
 from shakeout.hosts.loop import LoopThread
 from shakeout.hosts.session import Session
@@ -22,11 +23,12 @@ from shakeout.journal.events import Match as MatchEvent
 from shakeout.journal.verdict import Verdict, combine
 from shakeout.journal.writer import JournalWriter, create_run
 from shakeout.labs.mac_pool import MacPool
-from shakeout.labs.provider import PoolManager
+from shakeout.labs.provider import Opened, PoolManager
 from shakeout.matching.mapper import Mapper, Match, describe, no_match
 from shakeout.matching.requirements import Requirements, resolve
 from shakeout.params import plain
 from shakeout.recipe.base import BaseRecipe
+from shakeout.wire.reactor import Reactor
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +41,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         artifact_limit: bytes after which an artifact is cut.
         pool_checks: whether a host that does not answer is set aside and the next match tried.
         mapper_options: for the mapper: all_matches and so on.
+        leave: called, in another thread, when the run has ended without its recipe, which does not end although it was
+            told to; should end the program.
     """
 
     keep: bool = False
@@ -48,6 +52,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     pool_checks: bool = True
     mapper_options: Mapping[str, Any] = {}
     command: tuple[str, ...] = ()
+    leave: Callable[[Run], None] | None = None
 
 
 class Run:
@@ -80,11 +85,13 @@ class Run:
         self._journal: JournalWriter = create_run(
             runs_dir, kind="recipe", command=options.command, version=shakeout.__version__
         )
-        self._recorder = PartRecorder(self._journal, 0, observers)
+        self._trouble = Trouble()
+        self._recorder = PartRecorder(self._journal, 0, observers, self._trouble)
         self._interrupts = Interrupts(say)
         self._macs = MacPool("02:5b")
         self._loop: LoopThread | None = None
         self._finished = False
+        self._evacuating = threading.Lock()
         self.id = self._journal.run
         self.folder = self._journal.folder
         self.parts: list[Verdict] = []
@@ -111,14 +118,15 @@ class Run:
         """Of all its parts together."""
         if self.interrupted:
             return Verdict.CANCELLED
-        if self.broken or (self.usage_error is not None and not self.parts):
+        if self.broken or self._trouble.error is not None or (self.usage_error is not None and not self.parts):
             return Verdict.ERROR
         return combine(self.parts)
 
     @property
     def exit_status(self) -> int:
         """0 passed, 1 failed, 2 not done as asked, 3 broken, 130 interrupted."""
-        broken = self.broken or any(result.verdict is Verdict.ERROR and not result.usage for result in self.results)
+        broken = self.broken or self._trouble.error is not None
+        broken = broken or any(result.verdict is Verdict.ERROR and not result.usage for result in self.results)
         if self.usage_error is not None and not broken and not self.interrupted:
             return 2
         return self.verdict.exit_status
@@ -172,6 +180,9 @@ class Run:
         if self._finished:
             return
         self._finished = True
+        self._recorder.quiet = True
+        if self._trouble.error is not None:
+            self.broken = self.broken or str(self._trouble.error)
         counts: dict[str, int] = {}
         for verdict in self.parts:
             counts[verdict.value] = counts.get(verdict.value, 0) + 1
@@ -198,14 +209,30 @@ class Run:
         opened = self._pools.open(match)
         failures = dict(opened.failures)
         sessions: dict[str, Session] = {}
-        recorder = PartRecorder(self._journal, len(self.parts) + 1, self._observers)
-        if not failures:
-            sessions, failures = self._connect(match, opened.transports, recorder)
-        if failures:
+        recorder = PartRecorder(self._journal, len(self.parts) + 1, self._observers, self._trouble)
+        try:
+            if not failures:
+                failures = self._connect(match, opened.transports, recorder, sessions)
+            if not failures:
+                return self._on_hosts(recipe, match, opened, sessions, recorder, index)
+            if not sessions:
+                for transport in opened.transports.values():
+                    transport.close()
+        finally:  # harmless for those that were ended in order
             for session in sessions.values():
                 session.abandon()
-            self._pools.release()
-            return self._set_aside(failures)
+        self._pools.release()
+        return self._set_aside(failures)
+
+    def _on_hosts(
+        self,
+        recipe: BaseRecipe,
+        match: Match,
+        opened: Opened,
+        sessions: dict[str, Session],
+        recorder: PartRecorder,
+        index: int,
+    ) -> PartResult:
         description = describe(match).splitlines()
         recorder.write(
             PartStarted(
@@ -224,11 +251,14 @@ class Run:
         )
         part = Part(
             recipe, match, sessions, opened.links, recorder, self._interrupts, prompt=self._options.prompt,
-            take_mac=self._macs.take, timeout=self._options.timeout, keep=self._options.keep,
+            take_mac=self._macs.take, timeout=self._options.timeout, keep=self._options.keep, reactor=self._reactor,
+            on_evacuated=self._evacuated,
         )  # fmt: skip
         book = HostBook(run=self.id, hosts=dict(opened.addresses), lab=opened.lab)
         write_book(self.folder, book)
         result = part.run()
+        if self._finished:  # without the recipe, which has ended after all
+            return result
         self.parts.append(result.verdict)
         self.results.append(result)
         if self._options.keep:
@@ -239,16 +269,30 @@ class Run:
         self._pools.release()
         return result
 
-    def _connect(
-        self, match: Match, transports: Mapping[str, Any], recorder: PartRecorder
-    ) -> tuple[dict[str, Session], dict[str, str]]:
-        """Open sessions with all hosts at once; those that failed, by the host's name, and why."""
+    def _evacuated(self, result: PartResult) -> None:
+        """The recipe does not end: the run does, without it."""
+        if not self._evacuating.acquire(blocking=False):
+            return
+        self.parts.append(result.verdict)
+        self.results.append(result)
+        drop_book(self.folder)
+        self.finish()
+        if self._options.leave is not None:
+            self._options.leave(self)
+
+    @property
+    def _reactor(self) -> Reactor:
         if self._loop is None:
             self._loop = LoopThread()
-        sessions: dict[str, Session] = {}
+        return self._loop.reactor
+
+    def _connect(
+        self, match: Match, transports: Mapping[str, Any], recorder: PartRecorder, sessions: dict[str, Session]
+    ) -> dict[str, str]:
+        """Open *sessions* with all hosts at once; those that failed, by the host's name, and why."""
         for host_id, transport in transports.items():
             sessions[host_id] = Session(
-                host_id, transport, self._loop.reactor, recorder, run=self.id,
+                host_id, transport, self._reactor, recorder, run=self.id,
                 artifact_limit=self._options.artifact_limit,
             )  # fmt: skip
             sessions[host_id].begin()
@@ -258,7 +302,7 @@ class Run:
                 session.welcome()
             except HostError as error:  # nobody answers, it is somebody else's, or speaks another version
                 failures[match.hosts[host_id].name] = str(error)
-        return sessions, failures
+        return failures
 
     def _set_aside(self, failures: Mapping[str, str]) -> Collection[str]:
         for name, reason in failures.items():
