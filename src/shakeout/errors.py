@@ -52,12 +52,21 @@ class UsageError(ShakeoutError):
 
 
 class BadParameters(UsageError, TypeError):
-    """Parameters are missing, unknown or have bad values; the message names all of them."""
+    """Parameters are missing, unknown or have bad values; the message names all of them (but not thousands).
+
+    Attributes:
+        problems: all of them.
+    """
+
+    #: More problems than this are counted in the message, not shown.
+    SHOWN = 40
 
     def __init__(self, owner: str, problems: Iterable[str]) -> None:
         self.owner = owner
         self.problems = tuple(problems)
-        super().__init__(f"{owner}: " + "; ".join(self.problems))
+        more = len(self.problems) - self.SHOWN
+        shown = [*self.problems[: self.SHOWN], *([f"and {more} more"] if more > 0 else [])]
+        super().__init__(f"{owner}: " + "; ".join(shown))
 
 
 class BadRecipe(UsageError):

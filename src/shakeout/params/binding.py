@@ -49,7 +49,8 @@ def bind(cls: type, kwargs: Mapping[str, object], *, owner: str | None = None) -
             values[name] = fresh(param.convert(given))
         except REJECTED as error:
             rejected.append(f"{name}={param.shown(given)}: {error}")
-    problems = missing + [unknown(name, params) for name in kwargs if name not in params] + rejected
+    strange = [name for name in kwargs if name not in params]
+    problems = missing + [unknown(name, params, number) for number, name in enumerate(strange)] + rejected
     if problems:
         raise BadParameters(owner or cls.__name__, problems)
     return Params(owner or cls.__name__, params, values)
@@ -90,7 +91,7 @@ def from_cli(cls: type, arguments: Iterable[str], *, base: type | None = None) -
         elif name in params:
             problems.append(f"{name!r} is a parameter, but __init__ does not take it")
         else:
-            problems.append(unknown(name, [*params, *(own.names if own else ())]))
+            problems.append(unknown(name, [*params, *(own.names if own else ())], len(problems)))
     if problems:
         raise BadParameters(cls.__name__, problems)
     return given

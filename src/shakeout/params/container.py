@@ -136,8 +136,10 @@ def check_declarations(cls: type, *, reserved: Collection[str] = ()) -> None:
         raise BadParameters(cls.__name__, problems)
 
 
-def unknown(name: str, known: Collection[str]) -> str:
-    """What is wrong with *name*, which names no parameter."""
+def unknown(name: str, known: Collection[str], so_far: int = 0) -> str:
+    """What is wrong with *name*, which names no parameter; after *so_far* others, the nearest is looked for no more."""
+    if so_far >= BadParameters.SHOWN:
+        return f"{name!r} is no parameter"
     return f"{name!r} is no parameter{did_you_mean(name, known) or ('' if known else ' (it takes none)')}"
 
 
