@@ -16,7 +16,7 @@ from shakeout.devices.netlink import GONE, Change, Netlink
 from shakeout.devices.tablemessages import ADDRESS_FLAGS_GIVEN, is_kernels_address, on_link
 from shakeout.errors import DeviceError
 from shakeout.wire import undo
-from shakeout.wire.network import Address, Link
+from shakeout.wire.network import Address, Link, Route
 
 #: What a step says if there was nothing to do.
 ALREADY = "already so"
@@ -52,6 +52,27 @@ class Restorer:
             raise
         return _ACTIONS[type(entry)](netlink, entry)
 
+    def restore_late(self, entry: undo.RouteAdd) -> str:
+        """Add a route after all else has been undone, even if no address makes its gateway reachable.
+
+        A route outlives the address that its gateway was reached by, but cannot be made without it.
+        If there is one like it by now, an older entry has put back what was there first.
+        """
+        netlink = self._netlink(entry.netns)
+        row = _route(netlink, entry)
+        text = f"route {row.dst or 'default'}/{row.dst_len}"
+        for attempt in (row, on_link(row)):
+            try:
+                netlink.route_add(attempt)
+            except DeviceError as error:
+                if error.errno == errno.EEXIST:
+                    return f"{text} {ALREADY}"
+                if attempt is not row:
+                    raise
+            else:
+                break
+        return f"{text} added{'' if attempt is row else ', its gateway is out of reach'}"
+
     def _netlink(self, netns: str) -> Netlink:
         if not netns and self._lent is not None:
             return self._lent
@@ -85,7 +106,7 @@ def _link_delete(netlink: Netlink, entry: undo.LinkDelete) -> str:
 
 
 def _link_restore(netlink: Netlink, entry: undo.LinkRestore) -> str:
-    if entry.created:
+    if entry.may_be_gone:
         found = netlink.find_link(entry.index)
         if found is None:
             return f"{entry.name}: gone, {ALREADY}"
@@ -96,7 +117,8 @@ def _link_restore(netlink: Netlink, entry: undo.LinkRestore) -> str:
     wanted: dict[str, Any] = {
         "name": entry.rename,
         "mtu": entry.mtu,
-        "hwaddr": entry.hwaddr,
+        # a bridge that lost its last port has an address of zeros, which cannot be given back
+        "hwaddr": entry.hwaddr if entry.hwaddr and entry.hwaddr.strip("0:") else None,
         "up": entry.up,
         "master": master,
         "txqlen": entry.txqlen,
@@ -108,11 +130,21 @@ def _link_restore(netlink: Netlink, entry: undo.LinkRestore) -> str:
     # "up" comes last, in a message of its own: some values only take effect, or are only accepted, before
     up = changed.pop("up", None)
     if changed or entry.info:
+        if "name" in changed:
+            _vacate(netlink, changed["name"])
         change = Change(**changed, kind=entry.kind, options=entry.info)
         netlink.link_set(link.index, change, f"restore {link.name}")
     if up is not None:
         netlink.link_set(link.index, Change(up=up), f"set {link.name} {'up' if up else 'down'}")
     return f"{link.name}: {', '.join(done) or ('options' if entry.info else ALREADY)}"
+
+
+def _vacate(netlink: Netlink, name: str) -> None:
+    """Rename whatever has *name*: something that the recipe made, and that an older entry removes."""
+    holder = netlink.find_link(name)
+    if holder is not None and holder.name == name:
+        change = Change(name=f"undo{holder.index}")
+        netlink.link_set(holder.index, change, f"free the name {name}")
 
 
 def _master(netlink: Netlink, entry: undo.LinkRestore) -> int | None:
@@ -166,19 +198,20 @@ def _essence(row: Address) -> tuple[object, ...]:
     return (row.address, row.prefix, row.peer, row.broadcast, row.scope, flags, row.label, row.metric)
 
 
+def _route(netlink: Netlink, entry: undo.RouteAdd) -> Route:
+    """The route on its interface, if it is over a single one."""
+    if not entry.route.index:
+        return entry.route
+    moved: Route = _moved(entry.route, _existing(netlink, entry.route.index, entry.name))
+    return moved
+
+
 def _route_add(netlink: Netlink, entry: undo.RouteAdd) -> str:
-    row = entry.route
-    if row.index:
-        row = _moved(row, _existing(netlink, row.index, entry.name))
+    row = _route(netlink, entry)
     text = f"route {row.dst or 'default'}/{row.dst_len}"
     try:
         netlink.route_add(row)
     except DeviceError as error:
-        if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
-            # routes outlive the address that made their gateway reachable, but cannot be made without it;
-            # if the address comes back later, so does an entry for the route as it was then
-            netlink.route_add(on_link(row), replace=True)
-            return f"{text} added, its gateway is out of reach"
         if error.errno != errno.EEXIST:
             raise
         if row in netlink.routes(row.family):

@@ -9,7 +9,8 @@ writer that was killed spoils nothing but itself.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -19,8 +20,9 @@ from shakeout.agent.restorefiles import file_entry
 from shakeout.devices.namespaces import own_inode
 from shakeout.devices.netlink import Netlink
 from shakeout.errors import DeviceError, ShakeoutError
-from shakeout.wire.undo import FileRestore, Header, UndoEntry, outlives_boot
+from shakeout.wire.undo import FileRestore, Header, RouteAdd, UndoEntry, outlives_boot
 
+Entry = TypeVar("Entry", bound=UndoEntry)
 _encode = msgspec.json.Encoder().encode
 _decoder: msgspec.json.Decoder[UndoEntry] = msgspec.json.Decoder(UndoEntry)
 
@@ -42,6 +44,8 @@ class Written(Struct, frozen=True):
 
     entry: UndoEntry
     header: Header | None
+    #: Where its line begins in the file, in bytes.
+    offset: int
 
 
 class UndoLog:
@@ -130,13 +134,19 @@ class UndoLog:
             return []
         found: list[Written] = []
         header: Header | None = None
+        offset = 0
         for line in lines:
             entry = _parse(line)
             if isinstance(entry, Header):
                 header = entry
             elif entry is not None:
-                found.append(Written(entry, header))
+                found.append(Written(entry, header, offset))
+            offset += len(line) + 1
         return found
+
+    def forget(self, written: Written) -> None:
+        """Take *written*, which must be the last entry, off the log."""
+        os.truncate(self.path, written.offset)
 
     def clear(self, *, keep_backups: bool = False) -> None:
         """Forget all entries. The file stays, as other processes may hold it open for appending."""
@@ -183,24 +193,43 @@ class UndoLog:
 def replay(log: UndoLog, netlink: Netlink | None = None) -> list[UndoStep]:
     """Undo what *log* holds, newest first, and forget it.
 
-    Uses *netlink*, or a connection of its own in the caller's namespace if one is needed.
-
-    Goes on after a failure; entries that failed are moved to ``log.failed_path``. If the replaying
-    process is killed, the log is still whole and the next replay finds the first ones "already so".
-    Nobody may append meanwhile.
+    Uses *netlink*, or a connection of its own in the caller's namespace if one is needed. Goes on after
+    a failure; entries that failed are moved to ``log.failed_path``. Nobody may append meanwhile.
 
     Returns:
         One step an entry, in the order in which they were undone.
     """
-    steps: list[UndoStep] = []
+    steps = list(undo_each(log, netlink))
+    log.clear(keep_backups=not all(step.ok for step in steps))
+    return steps
+
+
+def undo_each(log: UndoLog, netlink: Netlink | None = None) -> Iterator[UndoStep]:
+    """Like :func:`replay`, a step at a time.
+
+    An entry is taken off the log once its step is done, so that a replay that was killed is carried
+    on by the next; only the entry it was at is done twice, which each kind of entry allows for.
+    """
+    later: list[RouteAdd] = []
     with Restorer(netlink) as restorer:
         for written in reversed(log.entries()):
-            steps.append(_undo(written, log.header, restorer))
-    failed = [step for step in steps if not step.ok]
-    if failed:
-        log.keep_failed(failed)
-    log.clear(keep_backups=bool(failed))
-    return steps
+            step = _undo(written, log.header, restorer)
+            if not step.ok and isinstance(written.entry, RouteAdd):
+                # its gateway may be reachable again only when older entries have been undone
+                later.append(written.entry)
+            else:
+                yield step
+                _keep(log, step)
+            log.forget(written)
+        for entry in later:
+            step = _attempt(entry, restorer.restore_late)
+            yield step
+            _keep(log, step)
+
+
+def _keep(log: UndoLog, step: UndoStep) -> None:
+    if not step.ok:
+        log.keep_failed([step])
 
 
 def _undo(written: Written, now: Header, restorer: Restorer) -> UndoStep:
@@ -211,8 +240,12 @@ def _undo(written: Written, now: Header, restorer: Restorer) -> UndoStep:
         if header.netns_inode != now.netns_inode:
             text = f"{describe(entry)}: of a network namespace that is gone, nothing to undo"
             return UndoStep(entry, True, text, skipped=True)
+    return _attempt(entry, restorer.restore)
+
+
+def _attempt(entry: Entry, act: Callable[[Entry], str]) -> UndoStep:
     try:
-        return UndoStep(entry, True, restorer.restore(entry))
+        return UndoStep(entry, True, act(entry))
     except (ShakeoutError, OSError, ValueError) as error:
         return UndoStep(entry, False, describe(entry), error=str(error))
 

@@ -102,7 +102,7 @@ class Device:
         link = self._link()
         if value != link.name:
             what = f"rename {link.name} to {value}"
-            self._change(link, Change(name=value), what, partial(inverse.of_name, link, self.netns))
+            self._change(link, Change(name=value), what, partial(inverse.of_name, self._netlink, link, self.netns))
             self._label = value
 
     @property
@@ -186,7 +186,12 @@ class Device:
         what = f"make {link.name} a port of {target.name}" if target else f"free {link.name} from its master"
         self._guard(link, what)
         self._record(*self._master_entries(link, value))
-        self._netlink.link_set(link.index, Change(master=index), what)
+        try:
+            self._netlink.link_set(link.index, Change(master=index), what)
+        except DeviceError:
+            if link.master:  # the kernel takes it out of the old one before it looks at the new one
+                self._netlink.link_set(link.index, Change(master=link.master))
+            raise
 
     @property
     def link_stats(self) -> dict[str, int]:
@@ -275,8 +280,7 @@ class Device:
         """
         if self._site is None:
             raise DeviceError(
-                f"this {type(self).__name__} has not been assigned to a host yet; "
-                "assign it first: m1.NAME = device"
+                f"this {type(self).__name__} has not been assigned to a host yet; assign it first: m1.NAME = device"
             )
         return self._site
 
@@ -367,9 +371,7 @@ class Device:
                 except UnknownName as error:
                     raise AttributeError(str(error)) from None
             known = [known for known in dir(self) if not known.startswith("_")]
-            raise AttributeError(
-                f"{type(self).__name__} has no attribute {name!r}{did_you_mean(name, known)}"
-            )
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{did_you_mean(name, known)}")
 
     def _made(self) -> Creation:
         """How the host is to make this one."""

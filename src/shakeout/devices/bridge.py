@@ -38,9 +38,7 @@ class LinkOption(Generic[T]):
 
     def __set__(self, instance: SoftDevice, value: T) -> None:
         if not isinstance(value, int):
-            raise DeviceError(
-                f"{self.name} is {'True or False' if self.form is bool else 'a number'}, not {value!r}"
-            )
+            raise DeviceError(f"{self.name} is {'True or False' if self.form is bool else 'a number'}, not {value!r}")
         link = instance._link()
         old = read_options(link.kind, link.info)
         if old.get(self.name) == int(value):

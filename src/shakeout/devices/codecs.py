@@ -82,9 +82,7 @@ def prepare() -> None:
 
     spec = find_spec(_PACKAGE)
     if spec is None or spec.loader is None:
-        raise LabLacks(
-            "this kind of device needs the Python package pyroute2, which is not installed on this host"
-        )
+        raise LabLacks("this kind of device needs the Python package pyroute2, which is not installed on this host")
     module = module_from_spec(spec)
     sys.modules[_PACKAGE] = module
     _complete_when_asked(module)

@@ -45,9 +45,7 @@ def routes(netlink: Netlink, link: Link, netns: str, families: tuple[int, ...]) 
 def addresses(netlink: Netlink, link: Link, netns: str, family: int) -> list[UndoEntry]:
     """The addresses of one family as they are now."""
     rows = [row for row in netlink.addresses(link.index, family) if not is_kernels_address(row)]
-    entry = AddressesRestore(
-        index=link.index, name=link.name, family=family, addresses=tuple(rows), netns=netns
-    )
+    entry = AddressesRestore(index=link.index, name=link.name, family=family, addresses=tuple(rows), netns=netns)
     return [entry]
 
 
@@ -65,9 +63,7 @@ def forwarding(netlink: Netlink, link: Link, netns: str) -> list[UndoEntry]:
     import msgspec
 
     return [
-        NeighbourAdd(
-            name=link.name, neighbour=msgspec.structs.replace(row, flags=row.flags | _NTF_MASTER), netns=netns
-        )
+        NeighbourAdd(name=link.name, neighbour=msgspec.structs.replace(row, flags=row.flags | _NTF_MASTER), netns=netns)
         for row in netlink.neighbours(AF_BRIDGE)
         if row.index == link.index
         and row.master == link.master
@@ -86,14 +82,29 @@ def uppers(netlink: Netlink, link: Link, netns: str, *names: str) -> list[UndoEn
     ]
 
 
-def of_name(link: Link, netns: str) -> list[UndoEntry]:
-    """For renaming *link*."""
-    return [restore(link, netns, rename=link.name)]
+def of_name(netlink: Netlink, link: Link, netns: str) -> list[UndoEntry]:
+    """For renaming *link*: the kernel makes up new labels for its IPv4 addresses, if there are several."""
+    entries: list[UndoEntry] = []
+    if len(netlink.addresses(link.index, AF_INET)) > 1:
+        entries = of_addresses(netlink, link, netns, AF_INET)
+    return [*entries, restore(link, netns, rename=link.name)]
 
 
 def of_hwaddr(netlink: Netlink, link: Link, netns: str) -> list[UndoEntry]:
     """For setting the hardware address of *link*, which drops its neighbours."""
-    return [*neighbours(netlink, link, netns), restore(link, netns, hwaddr=link.hwaddr)]
+    return [
+        *bridge_of(netlink, link, netns),
+        *neighbours(netlink, link, netns),
+        restore(link, netns, hwaddr=link.hwaddr),
+    ]
+
+
+def bridge_of(netlink: Netlink, link: Link, netns: str) -> list[UndoEntry]:
+    """What the bridge that *link* is a port of takes over from its ports, unless it was given its own."""
+    bridge = netlink.find_link(link.master) if link.master else None
+    if bridge is None:
+        return []
+    return [restore(bridge, netns, mtu=bridge.mtu, hwaddr=bridge.hwaddr, may_be_gone=True)]
 
 
 def of_down(netlink: Netlink, link: Link, netns: str) -> list[UndoEntry]:
@@ -120,7 +131,7 @@ def of_mtu(netlink: Netlink, link: Link, netns: str, mtu: int) -> list[UndoEntry
         entries += addresses(netlink, link, netns, AF_INET6)
     if mtu < link.mtu:
         entries += uppers(netlink, link, netns, "mtu")
-    return [*entries, restore(link, netns, mtu=link.mtu)]
+    return [*bridge_of(netlink, link, netns), *entries, restore(link, netns, mtu=link.mtu)]
 
 
 def of_addresses(netlink: Netlink, link: Link, netns: str, family: int) -> list[UndoEntry]:
@@ -141,7 +152,7 @@ def of_master(
         bridges: the old and the new master, as far as they outlive the recipe.
         created: *link* does not.
     """
-    old = {"master": link.master, "master_name": master_name, "created": created}
+    old = {"master": link.master, "master_name": master_name, "may_be_gone": created}
     return [
         *(restore(bridge, netns, mtu=bridge.mtu, hwaddr=bridge.hwaddr) for bridge in bridges),
         *(forwarding(netlink, link, netns) if link.master else ()),

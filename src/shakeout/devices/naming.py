@@ -10,9 +10,7 @@ def check_name(value: str) -> None:
     """Raise DeviceError unless the kernel accepts *value* as the name of an interface."""
     bad = not isinstance(value, str) or not 0 < len(value.encode()) < 16 or value in (".", "..")
     if bad or any(c in "/:" or c.isspace() for c in value):
-        raise DeviceError(
-            f"{value!r} cannot be the name of an interface: 1 to 15 characters, no blanks, '/' or ':'"
-        )
+        raise DeviceError(f"{value!r} cannot be the name of an interface: 1 to 15 characters, no blanks, '/' or ':'")
 
 
 def check_hwaddr(value: str, length: int = 6) -> str:

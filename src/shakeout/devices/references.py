@@ -29,8 +29,7 @@ def to_references(value: Any, remote: DeviceRemote) -> Any:
         owner = device._remote
         if owner is not None and owner is not remote:
             raise DeviceError(
-                f"{device!r} is a device of another host; "
-                "what is sent to a host can only refer to its own devices"
+                f"{device!r} is a device of another host; what is sent to a host can only refer to its own devices"
             )
         return DeviceRef(device._shakeout_ref())
 

@@ -108,9 +108,7 @@ class VirtualDevice(Device):
         Raises:
             LabLacks: always, for now.
         """
-        raise LabLacks(
-            "no lab can plug a port into a running machine yet; ask for the interface in a DeviceReq"
-        )
+        raise LabLacks("no lab can plug a port into a running machine yet; ask for the interface in a DeviceReq")
 
 
 class LoopbackDevice(Device):

@@ -42,9 +42,7 @@ class DeviceInfo(Struct, frozen=True):
 class DeviceTable:
     """The devices of one network namespace; the namespace's :class:`~shakeout.devices.site.Site`."""
 
-    def __init__(
-        self, netlink: Netlink, undo: UndoRecorder, *, protected: Iterable[int] = (), netns: str = ""
-    ) -> None:
+    def __init__(self, netlink: Netlink, undo: UndoRecorder, *, protected: Iterable[int] = (), netns: str = "") -> None:
         """
         Args:
             undo: gets the inverse of each change before it is made.
@@ -139,9 +137,7 @@ class DeviceTable:
         if op == "call":
             if not is_method:
                 raise DeviceError(f"{name} of {device!r} is a value, not a method: use it without ()")
-            return getattr(device, name)(
-                *to_devices(tuple(args), self.by_id), **to_devices(kwargs or {}, self.by_id)
-            )
+            return getattr(device, name)(*to_devices(tuple(args), self.by_id), **to_devices(kwargs or {}, self.by_id))
         if is_method:
             raise DeviceError(f"{name} of {device!r} is a method: call it: {name}(…)")
         if op == "get":
@@ -210,9 +206,7 @@ class DeviceTable:
         raise UnknownName("interface of this host", which, [link.name for link in links])
 
     def _info(self, device: Device, link: Link) -> DeviceInfo:
-        return DeviceInfo(
-            device._id, link.name, type(device).__name__, link.kind, link.hwaddr, device._created
-        )
+        return DeviceInfo(device._id, link.name, type(device).__name__, link.kind, link.hwaddr, device._created)
 
 
 def _public(device: Device) -> list[str]:

@@ -157,8 +157,7 @@ def _given_hops(data: bytes, add: int = 0) -> bytes:
 def on_link(row: Route) -> Route:
     """*row* for a gateway that no address makes reachable: the kernel is told to take it for reachable."""
     hops = tuple(
-        (number, _given_hops(data, _ONLINK) if number == _RTA_MULTIPATH else data)
-        for number, data in row.verbatim
+        (number, _given_hops(data, _ONLINK) if number == _RTA_MULTIPATH else data) for number, data in row.verbatim
     )
     return structs.replace(row, flags=row.flags | (0 if hops != row.verbatim else _ONLINK), verbatim=hops)
 
@@ -181,9 +180,7 @@ def encode_route(row: Route) -> bytes:
         parts.append(pack_u32(4, row.index))
         if row.gateway:
             parts.append(pack(5, ip_bytes(row.family, row.gateway)))
-    parts.extend(
-        pack(kind, data) for kind, data in row.verbatim if not (by_object and kind in (_RTA_MULTIPATH, 18))
-    )
+    parts.extend(pack(kind, data) for kind, data in row.verbatim if not (by_object and kind in (_RTA_MULTIPATH, 18)))
     return b"".join(parts)
 
 
@@ -207,9 +204,7 @@ def address_row(index: int, address: str, *, peer: str = "", nodad: bool = False
     prefix = parsed.network.prefixlen
     if parsed.version == 6:
         flags = IFA_F_NODAD if nodad else 0
-        return Address(
-            index=index, family=AF_INET6, address=str(parsed.ip), prefix=prefix, peer=peer, flags=flags
-        )
+        return Address(index=index, family=AF_INET6, address=str(parsed.ip), prefix=prefix, peer=peer, flags=flags)
     local = parsed.is_loopback
     broadcast = "" if local or peer or prefix > 30 else str(parsed.network.broadcast_address)
     scope = SCOPE_HOST if local else 0
@@ -323,9 +318,7 @@ def decode_qdisc(body: bytes) -> Qdisc:
     """The qdisc that a message describes."""
     _, _, index, handle, parent, _ = _TC.unpack_from(body)
     found = walk(body, 20)
-    return Qdisc(
-        index=index, kind=text(found.get(1)), handle=handle, parent=parent, options=found.get(2, b"")
-    )
+    return Qdisc(index=index, kind=text(found.get(1)), handle=handle, parent=parent, options=found.get(2, b""))
 
 
 def encode_qdisc(row: Qdisc) -> bytes:

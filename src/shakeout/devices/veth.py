@@ -22,9 +22,7 @@ class VethDevice(SoftDevice):
     _kind = "veth"
     _other: VethDevice | None = None
 
-    def __init__(
-        self, peer: VethDevice | None = None, *, hwaddr: str | None = None, mtu: int | None = None
-    ) -> None:
+    def __init__(self, peer: VethDevice | None = None, *, hwaddr: str | None = None, mtu: int | None = None) -> None:
         super().__init__(hwaddr=hwaddr, mtu=mtu)
         if peer is not None and not isinstance(peer, VethDevice):
             raise DeviceError(f"the other end of a veth is a VethDevice, not {peer!r}")
@@ -48,9 +46,7 @@ class VethDevice(SoftDevice):
         netlink = self._netlink
         end = first._link()
         if not first._created:
-            raise DeviceError(
-                f"{end.name} was there before the recipe; its other end cannot be given a new name"
-            )
+            raise DeviceError(f"{end.name} was there before the recipe; its other end cannot be given a new name")
         if netlink.find_link(self._label) is not None:
             raise DeviceError(f"cannot create veth {self._label}: there is an interface of that name", 17)
         change = Change(name=self._label, hwaddr=self._hwaddr, mtu=self._mtu)

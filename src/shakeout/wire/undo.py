@@ -48,8 +48,8 @@ class LinkRestore(_Undo, frozen=True, kw_only=True, tag="link_restore"):
     """Give a link these values; None leaves a value alone.
 
     ``rename`` is the name to restore. ``master`` is the bridge's or bond's index, 0 for "none";
-    ``master_name`` finds it if the index is gone. A link with ``created`` was made by the recipe: then
-    it is no failure that it is gone; any other that is gone could not be put back.
+    ``master_name`` finds it if the index is gone. A link with ``may_be_gone`` (the recipe made it, say)
+    need not be there any more; any other that is gone is a failure, as it could not be put back.
     """
 
     index: int
@@ -66,7 +66,7 @@ class LinkRestore(_Undo, frozen=True, kw_only=True, tag="link_restore"):
     #: The kind's options to restore (IFLA_INFO_DATA, encoded), with its kind.
     kind: str = ""
     info: bytes = b""
-    created: bool = False
+    may_be_gone: bool = False
 
 
 class AddressAdd(_Undo, frozen=True, kw_only=True, tag="address_add"):

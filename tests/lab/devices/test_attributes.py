@@ -105,9 +105,7 @@ def test_setting_what_is_so_already_changes_and_records_nothing(host: Host) -> N
         (lambda d: d.create(), "exists already"),
     ],
 )
-def test_refusals_are_in_words_and_change_nothing(
-    host: Host, act: Callable[[Any], object], message: str
-) -> None:
+def test_refusals_are_in_words_and_change_nothing(host: Host, act: Callable[[Any], object], message: str) -> None:
     eth0 = host.adopt("eth0")
     ip("address", "add", "10.0.0.1/24", "dev", "eth0")
     before = host.snapshot()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
+import signal
+import subprocess
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,19 +14,35 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from msgspec import structs
 from tests.lab.devices.test_attributes import ip
 from tests.lab.devices.twin import Host, assert_same
 
+from shakeout.agent.snapshot import differences
+from shakeout.agent.undo import UndoLog, replay, undo_each
 from shakeout.devices.base import Device
 from shakeout.devices.bridge import BridgeDevice
 from shakeout.devices.macvlan import MacvlanDevice
-from shakeout.devices.namespaces import enter
-from shakeout.devices.netlink import Netlink
+from shakeout.devices.namespaces import enter, named
+from shakeout.devices.netlink import Change, Netlink, address_row
 from shakeout.devices.veth import VethDevice, VethPair
 from shakeout.errors import DeviceError, LabLacks
+from shakeout.wire.network import Qdisc
+from shakeout.wire.undo import (
+    AddressDelete,
+    LinkDelete,
+    LinkRestore,
+    NeighbourAdd,
+    NeighbourDelete,
+    QdiscRestore,
+    RouteAdd,
+    RouteDelete,
+    RuleAdd,
+    RuleDelete,
+)
 
 pytestmark = pytest.mark.needs("root", "ip")
 
@@ -41,10 +60,17 @@ CONFIGURED = (
     "route add 203.0.113.128/25 nexthop via 192.0.2.253 nexthop via 192.0.2.254",
     "route add 10.0.0.0/8 dev eth0 src 192.0.2.2",
     "route add default via 198.51.100.254",
-    "-6 route add default via 2001:db8::ffff",
+    "route add default via 2001:db8::ffff",
     "neighbour add 192.0.2.254 lladdr 52:54:00:00:00:99 dev eth0",
     "rule add from 192.0.2.0/24 table 77",
 )
+
+
+def configure() -> None:
+    """Do it with one `ip`, as this is done often."""
+    batch = "\n".join(CONFIGURED)
+    subprocess.run(["ip", "-batch", "-"], input=batch, text=True, check=True)
+
 
 ADDRESSES = st.sampled_from(
     (
@@ -72,8 +98,7 @@ class Recipe(RuleBasedStateMachine):
         self._folder = tempfile.TemporaryDirectory()
         self._netlink = Netlink()
         self.host = Host.wired(self._netlink, Path(self._folder.name) / "undo.log")
-        for words in CONFIGURED:
-            ip(*words.split())
+        configure()
         self.before = self.host.snapshot()
         self.devices: list[Any] = [self.host.adopt(name) for name in ("eth0", "eth1", "br9")]
         self.count = 0
@@ -150,16 +175,23 @@ class Recipe(RuleBasedStateMachine):
             self._attempt(lambda: setattr(device, "stp_state", on))
             self._attempt(lambda: setattr(device, "ageing_time", 100 if on else 200))
 
+    @rule(count=st.integers(1, 9))
+    def killed_while_undoing(self, count: int) -> None:
+        """After some steps, the last of them done but still on the log."""
+        steps = undo_each(self.host.log, self._netlink)
+        done = list(itertools.islice(steps, count))
+        steps.close()  # type: ignore[attr-defined]
+        assert [f"{step.text}: {step.error}" for step in done if not step.ok] == []
+        self.finish()
+
+    def finish(self) -> None:
+        steps = self.host.undo()
+        assert [f"{step.text}: {step.error}" for step in steps if not step.ok] == []
+        assert_same(self.before, self.host.snapshot())
+
     def teardown(self) -> None:
         try:
-            log = Path(self.host.log.path).read_bytes() if Path(self.host.log.path).exists() else b""
-            steps = self.host.undo()
-            assert [f"{step.text}: {step.error}" for step in steps if not step.ok] == []
-            assert_same(self.before, self.host.snapshot())
-            Path(self.host.log.path).write_bytes(log)  # killed before it could be cleared: once more
-            again = self.host.undo()
-            assert [f"{step.text}: {step.error}" for step in again if not step.ok] == []
-            assert_same(self.before, self.host.snapshot())
+            self.finish()
         finally:
             self.host.log.close()
             self._netlink.close()
@@ -178,6 +210,140 @@ def test_any_recipe_is_undone() -> None:
             stateful_step_count=25,
             deadline=None,
             derandomize="SHAKEOUT_EXAMPLES" not in os.environ,
+            phases=[Phase.generate] if "SHAKEOUT_RAW" in os.environ else list(Phase),
             suppress_health_check=checks,
         ),
     )
+
+
+def test_killed_half_way(host: Host, tmp_path: Path) -> None:
+    """Whoever is killed between any two steps leaves a log that puts the host back."""
+    configure()
+    before = host.snapshot()
+    path = tmp_path / "killed.log"
+    for steps in (1, 2, 5, 9, 14):
+        _killed_after(path, steps)
+        log = UndoLog(path)
+        found = replay(log, host.netlink)
+        log.close()
+        assert found
+        assert [f"{step.text}: {step.error}" for step in found if not step.ok] == []
+        assert_same(before, host.snapshot())
+
+
+def _killed_after(path: Path, steps: int) -> None:
+    """Do *steps* changes in a process of its own, which then kills itself without any chance to clean up."""
+    child = os.fork()
+    if child == 0:
+        try:
+            with Netlink() as netlink:
+                _change_much(Host(netlink, path), steps)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+def _change_much(host: Host, steps: int) -> None:
+    eth0, eth1, bridge = host.adopt("eth0"), host.adopt("eth1"), host.adopt("br9")
+    changes: list[Callable[[], object]] = [
+        lambda: setattr(eth0, "mtu", 1000),
+        lambda: host.assign("v0", VethDevice()),
+        lambda: setattr(eth0, "name", "renamed"),
+        lambda: eth0.ip_add("10.7.0.1/16"),
+        eth0.ip_flush,
+        lambda: bridge.slave_add(host.adopt("v0")),
+        eth1.down,
+        lambda: bridge.slave_del(eth1),
+        lambda: host.assign("br0", BridgeDevice()),
+        lambda: setattr(eth1, "hwaddr", "02:00:00:00:00:77"),
+        lambda: host.adopt("br0").slave_add(eth1, eth0),
+        lambda: setattr(bridge, "ageing_time", 100),
+        lambda: host.adopt("v0").destroy(),
+        lambda: setattr(eth0, "mtu", 1400),
+    ]
+    for number, change in enumerate(changes, 1):
+        change()
+        if number == steps:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_killed_before_acting(host: Host) -> None:
+    """Entries for changes that were never made are harmless."""
+    before = host.snapshot()
+    link = host.netlink.link("eth0")
+    row = address_row(link.index, "10.0.0.1/24")
+    host.log.append(
+        LinkDelete(name="never"),
+        LinkDelete(name="never2", index=99999),
+        LinkRestore(index=link.index, name="eth0", mtu=link.mtu, rename="eth0", up=True, master=0),
+        AddressDelete(name="eth0", address=row),
+        LinkRestore(index=99999, name="made", mtu=1400, may_be_gone=True),
+    )
+    assert all(step.ok for step in host.undo())
+    assert_same(before, host.snapshot())
+
+
+def test_what_cannot_be_put_back_is_named_and_the_rest_goes_on(host: Host) -> None:
+    eth0, eth1 = host.adopt("eth0"), host.adopt("eth1")
+    ip(*["link", "add", "br9", "type", "bridge"])
+    eth0.mtu = 1400
+    host.adopt("br9").mtu = 1300
+    eth1.mtu = 1400
+    ip(*["link", "del", "br9"])
+    steps = host.undo()
+    assert [step.ok for step in steps] == [True, False, True]
+    assert "br9 is gone, it cannot be put back" in steps[1].error
+    assert (eth0.mtu, eth1.mtu) == (1500, 1500)
+    assert host.log.entries() == []
+    assert "br9" in Path(host.log.failed_path).read_text()
+
+
+def test_routes_rules_neighbours_and_qdiscs(host: Host) -> None:
+    """Operations that no device class here composes, both ways."""
+    configure()
+    netlink = host.netlink
+    before = host.snapshot()
+    route = next(row for row in netlink.routes() if row.dst == "203.0.113.0")
+    rule = next(row for row in netlink.rules() if row.table == 77)
+    neighbour = next(row for row in netlink.neighbours() if row.dst == "192.0.2.254")
+    new_route = structs.replace(route, dst="198.18.0.0", dst_len=15)
+    new_rule = structs.replace(rule, priority=99, table=78)
+    new_neighbour = structs.replace(neighbour, dst="192.0.2.99")
+    host.log.append(
+        RouteAdd(name="eth0", route=route),
+        RuleAdd(rule=rule),
+        NeighbourAdd(name="eth0", neighbour=neighbour),
+        RouteDelete(name="eth0", route=new_route),
+        RuleDelete(rule=new_rule),
+        NeighbourDelete(name="eth0", neighbour=new_neighbour),
+    )
+    host.log.append(QdiscRestore(name="eth0", qdisc=Qdisc(index=route.index, kind="")))
+    netlink.route_del(route)
+    netlink.rule_del(rule)
+    netlink.neighbour_del(neighbour)
+    netlink.route_add(new_route)
+    netlink.rule_add(new_rule)
+    netlink.neighbour_add(new_neighbour)
+    netlink.qdisc_set(Qdisc(index=route.index, kind="pfifo_fast"))
+    assert len(differences(before, host.snapshot())) >= 4
+    assert [step.error for step in host.undo() if not step.ok] == []
+    assert_same(before, host.snapshot())
+
+
+def test_named_namespaces(host: Host) -> None:
+    name = f"shakeout-test-{os.getpid()}"
+    ip("netns", "add", name)
+    try:
+        with named(name) as fd, Netlink(fd) as inside:
+            index = inside.link_add("bridge", "br0")
+            host.log.append(LinkRestore(index=index, name="br0", mtu=1500, netns=name))
+            inside.link_set(index, Change(mtu=1400))
+            assert all(step.ok for step in host.undo())
+            assert inside.link("br0").mtu == 1500
+        host.log.append(LinkRestore(index=index, name="br0", mtu=1500, netns=name))
+    finally:
+        ip("netns", "delete", name)
+    steps = host.undo()
+    assert [step.ok for step in steps] == [True]
+    assert "is gone" in steps[0].text
