@@ -16,6 +16,7 @@
     │   ├── AgentUnreachable           nobody answered
     │   ├── LeaseHeld                  another controller has the host
     │   ├── HostLost                   the connection ended in mid-session
+    │   ├── LabEnded                   the laboratory ended, though nobody told it to
     │   ├── ProtocolError              the other side does not speak the protocol
     │   ├── VersionMismatch            the other side speaks another version of it
     │   └── UndoFailed                 a host could not be put back
@@ -157,6 +158,10 @@ class LeaseHeld(HostError):
 
 class HostLost(HostError):
     """The connection to a host ended in mid-session; its jobs are over."""
+
+
+class LabEnded(HostError):
+    """The laboratory has ended, and its hosts with it, though nobody told it to."""
 
 
 class ProtocolError(HostError):

@@ -225,7 +225,7 @@ def _conclude(run: Run, reports: dict[str, Path | None], output: TextIO, *, trac
             click.echo(f"{name}: {path}", err=True)
     if run.kept:
         click.echo(
-            f"hosts are kept: `shakeout shell {run.id} HOST` opens a shell on one, `shakeout runs rm {run.id}` removes all",
+            f"`shakeout shell {run.id} HOST` opens a shell on a kept host, `shakeout runs rm {run.id}` removes them",
             err=True,
         )
     return status

@@ -75,6 +75,8 @@ def _run(
 ) -> NoReturn:
     set_process_name("shakeout-agent")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)  # ignored by the spawner; a host's jobs shall hear them
     rootfs.build(plan.scratch, mounts, userxattr=not plan.privileged)
     sethostname(plan.order.name)
     _network(plan, switch)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from shakeout.errors import HostError, LabLacks
+from shakeout.errors import HostError, LabEnded, LabLacks
 from shakeout.labs.orders import (
     HostFailed,
     HostReady,
@@ -92,12 +92,16 @@ class NetnsLab:
 
     def remove_hosts(self) -> None:
         """Remove all hosts and wait until they are gone; the laboratory can make others."""
-        if self._made:
+        if not self._made:
+            return
+        self._made = False
+        try:
             self._send(RemoveHosts())
             deadline = time.monotonic() + PATIENCE
             while not isinstance(self._next(deadline), HostsRemoved):
                 pass
-            self._made = False
+        except LabEnded:
+            return  # and its hosts went with it
 
     def keep(self) -> None:
         """The laboratory shall outlive this program."""
@@ -110,8 +114,8 @@ class NetnsLab:
         self._closed = True
         try:
             self._send(RemoveLab())
-        except HostError:
-            pass  # it has ended already
+        except LabEnded:
+            pass
         self._control.close()
         self._wait_gone()
 
@@ -140,7 +144,7 @@ class NetnsLab:
         try:
             self._control.sendall(frame(msgspec.msgpack.encode(order)))
         except OSError as error:
-            raise HostError(f"the laboratory has ended: {error.strerror}") from error
+            raise LabEnded(f"the laboratory has ended: {error.strerror}") from error
 
     def _next(self, deadline: float) -> object:
         while not self._arrived:
@@ -150,11 +154,11 @@ class NetnsLab:
             except TimeoutError:
                 raise HostError("the laboratory did not answer in time") from None
             except OSError as error:
-                raise HostError(f"the laboratory has ended: {error.strerror}") from error
+                raise LabEnded(f"the laboratory has ended: {error.strerror}") from error
             finally:
                 self._control.settimeout(None)
             if not data:
-                raise HostError("the laboratory ended before it was ready; run with -d to see its messages")
+                raise LabEnded("the laboratory has ended, though nobody told it to: its spawner crashed, or was killed")
             self._arrived = [self._decoder.decode(payload) for payload in self._reader.feed(data)]
         return self._arrived.pop(0)
 

@@ -13,6 +13,7 @@ import resource
 import select
 import signal
 import socket
+import struct
 import sys
 from typing import Any, NoReturn
 
@@ -55,6 +56,7 @@ _KINDS = NEWNS | NEWNET | NEWPID | NEWUTS | NEWIPC
 def main() -> NoReturn:
     """Make a laboratory for the controller at the other end of the descriptor that the first argument numbers."""
     control = socket.socket(fileno=int(sys.argv[1]))
+    controller = _watch_controller(control)
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
     null = os.open("/dev/null", os.O_RDWR)
@@ -70,7 +72,7 @@ def main() -> NoReturn:
     child = os.fork()
     if child == 0:
         try:
-            Spawner(control, folder, privileged=privileged).run()
+            Spawner(control, controller, folder, privileged=privileged).run()
         finally:
             os._exit(1)
     control.close()
@@ -78,6 +80,15 @@ def main() -> NoReturn:
     _, status = os.waitpid(child, 0)
     folder.remove()
     os._exit(os.waitstatus_to_exitcode(status) & 0x7F)
+
+
+def _watch_controller(control: socket.socket) -> int:
+    """A pidfd of the controller, which made the socket pair (a child of its may keep that open when it is gone)."""
+    pid = struct.unpack("3i", control.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        os._exit(0)
 
 
 def _enter_namespaces() -> bool:
@@ -139,8 +150,9 @@ class _Pending:
 class Spawner:
     """Process 1 of the laboratory: carries out its controller's orders."""
 
-    def __init__(self, control: socket.socket, folder: LabFolder, *, privileged: bool) -> None:
+    def __init__(self, control: socket.socket, controller: int, folder: LabFolder, *, privileged: bool) -> None:
         self._control = control
+        self._controller = controller
         self._folder = folder
         self._privileged = privileged
         self._reader = FrameReader()
@@ -169,8 +181,9 @@ class Spawner:
         children, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, _nothing)
-        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        signal.signal(signal.SIGTERM, lambda *_: self._leave())
         self._poll.register(self._control, select.POLLIN)
+        self._poll.register(self._controller, select.POLLIN)
         self._poll.register(children, select.POLLIN)
         while True:
             for fd, _ in self._poll.poll():
@@ -179,6 +192,8 @@ class Spawner:
                     self._reap()
                 elif fd == self._control.fileno():
                     self._receive()
+                elif fd == self._controller:
+                    self._lose_controller()
                 elif fd == self._door.fileno():
                     self._admit()
                 elif fd in self._visitors:
@@ -210,11 +225,7 @@ class Spawner:
         except OSError:
             data = b""
         if not data:
-            if not self._keep:
-                os._exit(0)
-            self._poll.unregister(self._control)
-            self._control.close()
-            self._control = socket.socket()  # nobody to report to
+            self._lose_controller()
             return
         for payload in self._reader.feed(data):
             order = self._decoder.decode(payload)
@@ -225,7 +236,24 @@ class Spawner:
             elif isinstance(order, KeepLab):
                 self._keep = True
             elif isinstance(order, RemoveLab):
-                os._exit(0)
+                self._leave()
+
+    def _lose_controller(self) -> None:
+        """The controller is gone, or has let go: so goes the laboratory, unless it is kept."""
+        if not self._keep:
+            self._leave()
+        if self._controller >= 0:
+            self._poll.unregister(self._controller)
+            os.close(self._controller)
+            self._controller = -1
+            self._poll.unregister(self._control)
+            self._control.close()
+            self._control = socket.socket()  # nobody to report to
+
+    def _leave(self) -> NoReturn:
+        """End: everything goes with process 1; the folder, too, should the half outside have been killed."""
+        self._folder.remove()
+        os._exit(0)
 
     def _make(self, order: MakeHost) -> None:
         from shakeout.labs import hostinit
@@ -256,11 +284,15 @@ class Spawner:
         self._poll.register(read, select.POLLIN)
 
     def _remove_hosts(self) -> None:
-        for pid, path in self._hosts.items():
+        ends = [os.pidfd_open(pid) for pid in self._hosts]
+        for pid in self._hosts:
             os.kill(pid, signal.SIGKILL)  # process 1 of its namespaces: everything in them goes with it
-            os.waitpid(pid, 0)
-            os.unlink(path)  # noqa: PTH108
-        self._hosts.clear()
+        for end in ends:
+            poll = select.poll()
+            poll.register(end, select.POLLIN)
+            poll.poll()
+            os.close(end)
+        self._reap()
         for index in self._bridges.values():
             self._switch.link_del(index)
         self._bridges.clear()
@@ -272,6 +304,8 @@ class Spawner:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self._control.close()
+        if self._controller >= 0:
+            os.close(self._controller)
         self._door.close()
         for visitor in self._visitors.values():
             visitor.close()
@@ -319,14 +353,16 @@ class Spawner:
                 return
             if pid == 0:
                 return
-            self._hosts.pop(pid, None)
+            path = self._hosts.pop(pid, None)
+            if path is not None:
+                os.unlink(path)  # noqa: PTH108
 
     def _report(self, report: msgspec.Struct) -> None:
         try:
             self._control.sendall(frame(msgspec.msgpack.encode(report)))
         except OSError:
             if not self._keep:
-                os._exit(0)
+                self._leave()
 
     # -- others who want a kept laboratory removed ------------------------------------------------
 
@@ -347,7 +383,7 @@ class Spawner:
         if data:
             for payload in FrameReader().feed(data):
                 if isinstance(self._decoder.decode(payload), RemoveLab):
-                    os._exit(0)
+                    self._leave()
         self._poll.unregister(fd)
         del self._visitors[fd]
         visitor.close()
