@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
-import shutil
 import stat
 from pathlib import Path
 
@@ -45,7 +43,7 @@ class LabFolder:
     def create(cls) -> LabFolder:
         """A fresh folder, locked by this process."""
         while True:
-            path = runtime_root() / secrets.token_hex(6)
+            path = runtime_root() / os.urandom(6).hex()
             path.mkdir(mode=0o700)
             try:
                 lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -69,6 +67,8 @@ class LabFolder:
 
     def remove(self) -> None:
         """Remove the folder."""
+        import shutil
+
         shutil.rmtree(self.path, ignore_errors=True)
 
 

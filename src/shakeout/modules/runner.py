@@ -17,6 +17,7 @@ from typing import Any, Final
 from shakeout.errors import CannotTravel, ModuleFailed
 from shakeout.modules import shipped
 from shakeout.modules.base import BaseTestModule, restore
+from shakeout.modules import digest
 from shakeout.modules.order import ModuleOrder, SourceRef, decode_order, decode_state, encode_order
 from shakeout.modules.outcome import RemoteError, encode_outcome, remote_error
 from shakeout.wire.plain import pack
@@ -72,7 +73,6 @@ def warm_up() -> None:
     imported; and a test module that does nothing is run until the interpreter has specialised the
     code on the way, because it writes to that code as it does so. Signals are left alone.
     """
-    import hashlib
     import ipaddress  # noqa: F401
     import subprocess  # noqa: F401
 
@@ -83,7 +83,7 @@ def warm_up() -> None:
     text = b"from shakeout.modules import BaseTestModule\n\n\nclass Nothing(BaseTestModule):\n"
     text += b"    def run(self):\n        pass\n"
     codes, name = shipped.CodeCache(), "shakeout_rehearsal"
-    ref = SourceRef(name, f"<{name}>", hashlib.sha256(text).hexdigest())
+    ref = SourceRef(name, f"<{name}>", digest.sha256(text).hexdigest())
     codes.add(ref.sha256, ref.filename, text)
     data = encode_order(ModuleOrder("", name, "Nothing", (ref,), (), pack([{}, {}])))
     for _ in range(_REHEARSALS):

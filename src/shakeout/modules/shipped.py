@@ -15,6 +15,7 @@ from types import CodeType, ModuleType
 from typing import Any, Final
 
 from shakeout.errors import JobError, ProtocolError
+from shakeout.modules import digest
 from shakeout.modules.order import Provided, SourceRef
 
 #: Packages of shakeout that a controller needs; on an agent, their names are placeholders.
@@ -42,9 +43,7 @@ class CodeCache:
 
         A text that has another hash, or does not compile, is an error when it is imported, not now.
         """
-        import hashlib
-
-        if hashlib.sha256(text).hexdigest() != sha256:
+        if digest.sha256(text).hexdigest() != sha256:
             self._codes[sha256, filename] = ProtocolError(f"{filename} did not arrive as it was sent")
             return
         self._texts[sha256] = text
