@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from shakeout.hosts.host import PIPE as PIPE
     from shakeout.hosts.host import Host as Host
     from shakeout.hosts.job import Job as Job
-    from shakeout.hosts.job import wait_all as wait_all
-    from shakeout.hosts.job import wait_any as wait_any
+    from shakeout.hosts.waiting import wait_all as wait_all
+    from shakeout.hosts.waiting import wait_any as wait_any
     from shakeout.matching.predicate import RecipeParam as RecipeParam
     from shakeout.matching.requirements import DeviceReq as DeviceReq
     from shakeout.matching.requirements import HostReq as HostReq
@@ -64,7 +64,8 @@ _PLACES = {
     "devices.veth": "VethDevice VethPair",
     "errors": "ShakeoutError",
     "hosts.host": "PIPE Host",
-    "hosts.job": "Job wait_all wait_any",
+    "hosts.job": "Job",
+    "hosts.waiting": "wait_all wait_any",
     "matching.predicate": "RecipeParam",
     "matching.requirements": "DeviceReq HostReq",
     "matching.values": "AnyOf AtLeast AtMost Between Match Not Present",

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import BinaryIO
 
+from shakeout.errors import ShakeoutError
+
 #: Bytes kept in memory from the beginning, and as many from the end.
 KEPT = 512 << 10
 #: What fits into a journal line; only a longer output gets an artifact.
@@ -45,6 +47,8 @@ class Capture:
                 self._begin_artifact()
             if self._file is not None:
                 self._store(data)
+            elif self.artifact and not self.truncated_at:
+                self.truncated_at = self.size  # it came after `end`
             self.size += len(data)
             room = KEPT - len(self._head)
             if room > 0:
@@ -98,8 +102,8 @@ class Capture:
     def _begin_artifact(self) -> None:
         try:
             self.artifact, self._file = self._open_artifact()
-        except OSError as error:
-            self.trouble = error.strerror or str(error)
+        except (OSError, ShakeoutError) as error:
+            self.trouble = str(error)
             return
         self._store(bytes(self._head))
 

@@ -9,6 +9,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from shakeout.errors import ConditionTimeout, UsageError
+from shakeout.hosts.arguments import (
+    argument,
+    check_given,
+    check_size,
+    check_timeout,
+    environment,
+    input_bytes,
+    netns_name,
+    setting_path,
+    travelling_text,
+)  # fmt: skip
 from shakeout.hosts.job import Job
 from shakeout.hosts.props import Props
 from shakeout.journal.events import JobStarted, Setting
@@ -121,17 +132,17 @@ class Host:
         user: str | None = None,
     ) -> Job:
         """The first half of `run`: start it and return; `conclude` is the second."""
-        _check_timeout(timeout)
+        timeout = check_timeout(timeout)
         session = self._session
         number = session.next_job()
         keep = stdin == PIPE
         order, shown, module = self._order(number, what)
         order = {
-            "cwd": os.fspath(path),
-            "netns": netns or "",
-            "user": user or "",
-            "env": _environment(env),
-            "stdin": _bytes(stdin) if stdin is not None and not keep else b"",
+            "cwd": travelling_text(os.fspath(path)),
+            "netns": netns_name(netns),
+            "user": travelling_text(str(user or "")),
+            "env": environment(env),
+            "stdin": input_bytes(stdin) if stdin is not None and not keep else b"",
             "keep_stdin": keep,
             "announce": bg,
             **order,
@@ -146,12 +157,14 @@ class Host:
             timeout=timeout, netns=netns or "",
         )  # fmt: skip
         rest = order.pop("stdin")
-        if keep or len(rest) <= _INLINE_STDIN:
-            session.start(job, StartJob(number, stdin=rest, **order), event)
-        else:
-            session.start(job, StartJob(number, **{**order, "keep_stdin": True}), event)
-            job.feed(rest)
+        check_size(order)
+        inline = keep or len(rest) <= _INLINE_STDIN
+        if not inline:
+            order["keep_stdin"] = True
+        session.start(job, StartJob(number, stdin=rest if inline else b"", **order), event)
         self.jobs.append(job)
+        if not inline:
+            job.feed(rest)
         return job
 
     def conclude(self, job: Job, timeout: float) -> None:
@@ -201,7 +214,7 @@ class Host:
         """
         from shakeout.hosts import files
 
-        _need(ctl_path, "send_file", "ctl_path")
+        check_given(ctl_path, "send_file", "ctl_path")
         return files.send(self._session, os.fspath(ctl_path), os.fspath(agent_path), recursive=recursive)
 
     def recv_file(self, recv_path: str = "", ctl_path: str = "", recursive: bool = False) -> Path:
@@ -212,12 +225,12 @@ class Host:
         """
         from shakeout.hosts import files
 
-        _need(recv_path, "recv_file", "recv_path")
+        check_given(recv_path, "recv_file", "recv_path")
         return files.receive(self._session, os.fspath(recv_path), os.fspath(ctl_path), recursive=recursive)
 
     def wait_for(
         self,
-        condition: str | Sequence[str] | BaseTestModule | Callable[[], Any],
+        condition: str | Sequence[str] | Callable[[], Any],
         timeout: float = 60,
         *,
         desc: str | None = None,
@@ -234,11 +247,15 @@ class Host:
         Raises:
             ConditionTimeout: it did not come true in time.
         """
-        _check_timeout(timeout)
+        timeout = check_timeout(timeout)
         if callable(condition):
             return self._wait_for_function(condition, timeout, desc)
+        if not isinstance(condition, str | Sequence) or not condition:
+            raise UsageError(
+                f"wait_for() on {self.name} takes a command (str), a list of arguments or a function, not {condition!r}"
+            )
         if not isinstance(condition, str):
-            condition = shlex.join(str(part) for part in condition)  # type: ignore[union-attr]
+            condition = shlex.join(argument(part) for part in condition)
         title = desc or f"wait for: {condition}"
         job = self.start(_UNTIL, bg=False, timeout=timeout, desc=title, env={"SHAKEOUT_CONDITION": condition})
         if not job.wait(timeout):
@@ -274,10 +291,10 @@ class Host:
         if isinstance(what, str):
             if not what.strip():
                 raise UsageError(f"an empty command was given to run() on {self.name}")
-            return {"shell": _no_nul(what)}, what, None
+            return {"shell": travelling_text(what)}, what, None
         if isinstance(what, Sequence) and not isinstance(what, bytes | bytearray):
-            argv = tuple(_no_nul(os.fspath(part)) if not isinstance(part, int) else str(part) for part in what)
-            if not argv:
+            argv = tuple(argument(part) for part in what)
+            if not argv or not argv[0]:
                 raise UsageError(f"an empty list of arguments was given to run() on {self.name}")
             return {"argv": argv}, shlex.join(argv), None
         from shakeout.modules.base import BaseTestModule
@@ -297,9 +314,11 @@ class Host:
         return {"module": msgspec.msgpack.encode(module_order)}, what.describe(), what
 
     def _set(self, top: str, path: str, value: object) -> str:
-        full = _setting(top, path)
+        full = setting_path(top, path)
         if isinstance(value, bool):
             value = int(value)
+        if not isinstance(value, str | bytes | int | float):
+            raise UsageError(f"{full} on {self.name} is set to text or a number, not to {value!r}")
         text = value.decode() if isinstance(value, bytes) else str(value)
         old = unpack(self._session.ask(lambda number: SetSetting(number, full, text.encode())))
         previous = bytes(old).decode(errors="replace").rstrip("\n")
@@ -307,7 +326,7 @@ class Host:
         return previous
 
     def _get(self, top: str, path: str) -> str:
-        full = _setting(top, path)
+        full = setting_path(top, path)
         raw = unpack(self._session.ask(lambda number: ReadSetting(number, full)))
         return bytes(raw).decode(errors="replace").rstrip("\n")
 
@@ -333,41 +352,3 @@ _UNTIL = (
     'pause=1; until eval "$SHAKEOUT_CONDITION"; do sleep "$(printf "0.%03d" $pause)"; '
     "[ $pause -lt 128 ] && pause=$((pause * 2)); done; true"
 )
-
-
-def _setting(top: str, path: str) -> str:
-    text = os.fspath(path)
-    if text.startswith("/"):
-        if not text.startswith(top + "/"):
-            raise UsageError(f"{text!r} is not below {top}; give a path relative to {top}, or one that begins with it")
-        return text
-    return f"{top}/{text}"
-
-
-def _environment(env: Mapping[str, str] | None) -> dict[str, str]:
-    if not env:
-        return {}
-    for name in env:
-        if not name or "=" in name or "\0" in name:
-            raise UsageError(f"{name!r} cannot be the name of an environment variable")
-    return {str(name): _no_nul(str(value)) for name, value in env.items()}
-
-
-def _no_nul(text: str) -> str:
-    if "\0" in text:
-        raise UsageError(f"a command cannot contain a NUL character: {text!r}")
-    return text
-
-
-def _bytes(value: str | bytes) -> bytes:
-    return value.encode() if isinstance(value, str) else bytes(value)
-
-
-def _check_timeout(timeout: object) -> None:
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0:
-        raise UsageError(f"a timeout is a number of seconds, 0 or more (0: for ever), not {timeout!r}")
-
-
-def _need(path: object, method: str, argument: str) -> None:
-    if not path:
-        raise UsageError(f"{method}() needs {argument}: the file or directory to transfer")

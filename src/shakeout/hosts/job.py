@@ -7,12 +7,12 @@ import os
 import re
 import signal as signals
 import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from shakeout.errors import ConditionTimeout, HostLost, JobError, ProtocolError, UsageError
+from shakeout.errors import ConditionTimeout, HostLost, ProtocolError, UsageError
 from shakeout.hosts.capture import Capture, text
+from shakeout.hosts.expectation import Expectation
 from shakeout.hosts.waiter import Waiter
 from shakeout.wire.framing import CHUNK
 from shakeout.wire.messages import OUTCOME, STDERR, STDOUT, WINDOW, Credit, JobDone, JobInput, Signal
@@ -87,7 +87,7 @@ class Job:
         self._result: Any = None
         self._error: RemoteError | None = None
         self._callbacks: list[Callable[[], None]] = []
-        self._patterns: list[_Expectation] = []
+        self._patterns: list[Expectation] = []
         self._lock = threading.Lock()
         self._ready_fd = -1
 
@@ -152,7 +152,7 @@ class Job:
 
         SIGKILL also ends what left the group (daemons), and waits until the job is over.
         """
-        if signalnum not in signals.valid_signals():
+        if not isinstance(signalnum, int) or signalnum not in signals.valid_signals():
             raise UsageError(f"there is no signal {signalnum!r}; see the names in the module `signal`")
         if self.finished:
             return
@@ -213,10 +213,13 @@ class Job:
             ConditionTimeout: it did not in *timeout* seconds.
             JobError: the job ended without printing it.
         """
-        expectation = _Expectation(re.compile(pattern) if isinstance(pattern, str) else pattern)
+        expectation = Expectation(re.compile(pattern) if isinstance(pattern, str) else pattern)
         with self._lock:
+            for stream, capture in self._captures.items():
+                expectation.look(stream, capture.value())
+            if self._done.done:
+                expectation.give_up(f"job {self.id} on {self.host}", self.reason)
             self._patterns.append(expectation)
-        self._look(expectation)
         try:
             if not expectation.found.wait(timeout):
                 raise ConditionTimeout(
@@ -273,6 +276,12 @@ class Job:
                 return
         callback()
 
+    def forget_callback(self, callback: Callable[[], None]) -> None:
+        """Take a `when_done` back; harmless when it has been called."""
+        with self._lock:
+            if callback in self._callbacks:
+                self._callbacks.remove(callback)
+
     def took(self, stream: int, data: bytes) -> None:
         """Some output came."""
         if stream == OUTCOME:
@@ -280,10 +289,10 @@ class Job:
                 raise ProtocolError(f"the result of job {self.id} is longer than {_OUTCOME_LIMIT} bytes")
             self._outcome += data
         elif stream in self._captures:
-            self._captures[stream].add(data)
-            if self._patterns:
-                for expectation in list(self._patterns):
-                    self._look(expectation)
+            with self._lock:
+                self._captures[stream].add(data)
+                for expectation in self._patterns:
+                    expectation.look(stream, data)
         else:
             raise ProtocolError(f"output of job {self.id} came on a stream {stream} that does not exist")
         owed = self._owed[stream] + len(data)
@@ -296,6 +305,7 @@ class Job:
         """Its leader ended."""
         self.exit_status, self.signal = done.exit_status, done.signal
         self.started_ns, self.finished_ns = done.started_ns, done.finished_ns
+        self.pid = done.pid or self.pid
         self.duration = max(0.0, (done.finished_ns - done.started_ns) / 1e9)
         if done.error:
             self.reason = done.error
@@ -303,10 +313,9 @@ class Job:
             self.reason = self._ending or f"ended by {_signal_name(done.signal)}, sent by the recipe"
             if self._dismissed or not self._ending:
                 # The recipe wanted it to end: that is no failure, and no success that was not expected either.
-                self._finish(not self.expected_fail)
+                self._finish(not self.expected_fail, survived=done.survivors)
                 return
-        succeeded = self._conclude(done)
-        self._finish(succeeded)
+        self._finish(self._conclude(done), survived=done.survivors)
 
     def lost(self, reason: str) -> None:
         """The connection to its host ended."""
@@ -347,10 +356,13 @@ class Job:
     def _whole(self, stream: int) -> bytes:
         return self._session.whole_output(self._captures[stream])
 
-    def _finish(self, succeeded: bool, *, lost: bool = False) -> None:
+    def _finish(self, succeeded: bool, *, lost: bool = False, survived: bool = False) -> None:
         self._passed = not lost and succeeded != self.expected_fail
         for capture in self._captures.values():
-            capture.close()
+            if survived:
+                capture.close()
+            else:
+                capture.end()
         self._session.job_finished(self)
         with self._lock:
             self._done.set(True)
@@ -359,26 +371,9 @@ class Job:
             callbacks, self._callbacks = self._callbacks, []
             patterns = list(self._patterns)
         for expectation in patterns:
-            self._look(expectation)
-            expectation.found.fail(
-                JobError(
-                    f"job {self.id} on {self.host} ended without printing {expectation.pattern.pattern!r}"
-                    + (f" ({self.reason})" if self.reason else "")
-                )
-            )
+            expectation.give_up(f"job {self.id} on {self.host}", self.reason)
         for callback in callbacks:
             callback()
-
-    def _look(self, expectation: _Expectation) -> None:
-        for capture in self._captures.values():
-            match = expectation.pattern.search(text(capture.value()))
-            if match is not None:
-                expectation.found.set(match)
-                return
-        if self._done.done:
-            expectation.found.fail(
-                JobError(f"job {self.id} on {self.host} has ended without printing {expectation.pattern.pattern!r}")
-            )
 
     def _text(self, stream: int) -> str | None:
         capture = self._captures[stream]
@@ -387,42 +382,8 @@ class Job:
         return text(capture.value())
 
 
-class _Expectation:
-    def __init__(self, pattern: re.Pattern[str]) -> None:
-        self.pattern = pattern
-        self.found: Waiter[re.Match[str]] = Waiter()
-
-
 def _signal_name(number: int) -> str:
     try:
         return signals.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def wait_all(jobs: Iterable[Job], timeout: float = 0) -> bool:
-    """Wait until all *jobs* have ended, at most *timeout* seconds (0: for ever); whether they have."""
-    deadline = time.monotonic() + timeout if timeout else None
-    for job in jobs:
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left <= 0:
-            if not job.finished:
-                return False
-        elif not job.wait(left or 0):
-            return False
-    return True
-
-
-def wait_any(jobs: Iterable[Job], timeout: float = 0) -> list[Job]:
-    """Wait until at least one of *jobs* has ended, at most *timeout* seconds (0: for ever); those that have.
-
-    An empty list means that the time was up.
-    """
-    waiting = list(jobs)
-    if not waiting:
-        raise UsageError("wait_any() was called without a job to wait for")
-    first: Waiter[bool] = Waiter()
-    for job in waiting:
-        job.when_done(lambda: first.set(True))
-    first.wait(timeout or None)
-    return [job for job in waiting if job.finished]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import os
 from typing import BinaryIO, Protocol
 
 from shakeout.journal.events import BaseEvent
@@ -26,5 +26,5 @@ class NullRecorder:
         return event
 
     def artifact(self, name: str) -> tuple[str, BinaryIO]:
-        """A file in memory."""
-        return "", io.BytesIO()
+        """A file that keeps nothing."""
+        return "", open(os.devnull, "wb")  # noqa: PTH123 - the caller closes it

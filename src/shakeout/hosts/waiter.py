@@ -38,7 +38,7 @@ class Waiter(Generic[T]):
         """Wait for it, at most *timeout* seconds; whether it has come."""
         if self.done:
             return True
-        if self._lock.acquire(timeout=-1 if timeout is None else max(0.0, timeout)):
+        if self._lock.acquire(timeout=-1 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX)):
             self._lock.release()
         return self.done
 
