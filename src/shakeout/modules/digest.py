@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+__all__ = ["sha256"]
 
-if sys.version_info >= (3, 12):
-    from _sha2 import sha256
-else:
-    from _sha256 import sha256
+try:
+    from _sha2 import sha256  # type: ignore[import-not-found]
+except ImportError:
+    try:
+        from _sha256 import sha256  # type: ignore[import-not-found]
+    except ImportError:  # an interpreter built without its own
+        from hashlib import sha256

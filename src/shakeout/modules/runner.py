@@ -15,9 +15,8 @@ from contextlib import suppress
 from typing import Any, Final
 
 from shakeout.errors import CannotTravel, ModuleFailed
-from shakeout.modules import shipped
+from shakeout.modules import digest, shipped
 from shakeout.modules.base import BaseTestModule, restore
-from shakeout.modules import digest
 from shakeout.modules.order import ModuleOrder, SourceRef, decode_order, decode_state, encode_order
 from shakeout.modules.outcome import RemoteError, encode_outcome, remote_error
 from shakeout.wire.plain import pack
