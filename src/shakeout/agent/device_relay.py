@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 from collections.abc import Callable
@@ -25,20 +26,24 @@ class DeviceRelay:
         reactor: Reactor,
         forker: Forker,
         send: Callable[[msgspec.Struct], None],
-        environment: dict[str, str],
         undo_log: str,
     ) -> None:
         self._reactor = reactor
         self._forker = forker
         self._send = send
-        self._environment = environment
         self._undo_log = undo_log
         self._connection: Connection | None = None
         self._pid = 0
         self._open: set[int] = set()
+        self._broken = False
 
     def call(self, order: DeviceCall) -> None:
         """Pass a call on; its answer goes to the controller."""
+        if self._broken:
+            # A new process would number its devices anew, and take one for another.
+            text = "the host's device process was killed: none of the host's devices can be used in this recipe any more"
+            self._send(Refusal(order.id, "error", text))
+            return
         self._open.add(order.id)
         self._start().send(order)
 
@@ -48,22 +53,19 @@ class DeviceRelay:
             self._connection.send(order)
 
     def end(self) -> None:
-        """End the process, whatever it does."""
+        """End the process, whatever it does, and wait until it can change nothing more."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
         if self._pid:
-            try:
-                os.kill(self._pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            _end_process(self._pid)
             self._pid = 0
 
     def _start(self) -> Connection:
         if self._connection is None:
             ours, theirs = socket.socketpair()
             null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-            order = ForkOrder(self._forker.next_sequence(), "devices", self._environment, undo_log=self._undo_log)
+            order = ForkOrder(self._forker.next_sequence(), "devices", undo_log=self._undo_log)
             self._forker.fork(order, (null, null, null, theirs.fileno()), self._forked, self._exited)
             os.close(null)
             theirs.close()
@@ -82,8 +84,27 @@ class DeviceRelay:
         self._send(answer)
 
     def _closed(self, reason: str) -> None:
-        """The process ended by itself: a device class killed it."""
+        """The process ended by itself: a device class, or a job, killed it."""
+        if self._connection is None:
+            return  # it was ended
         self._connection = None
+        self._broken = True
         for call in self._open:
             self._send(Refusal(call, "error", "the host's device process ended in the middle of this call"))
         self._open.clear()
+
+
+def _end_process(pid: int) -> None:
+    try:
+        end = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        os.kill(pid, signal.SIGKILL)
+        poll = select.poll()
+        poll.register(end, select.POLLIN)
+        poll.poll(5000)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(end)

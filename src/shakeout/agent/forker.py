@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -11,6 +13,9 @@ from shakeout.agent.forking import Exited, Forked, ForkOrder, Reports, SourceOrd
 from shakeout.wire.framing import FrameReader, frame
 from shakeout.wire.reactor import READ, Reactor
 from shakeout.wire.transports import READ_SIZE
+
+#: Seconds that the zygote, which answers in less than one thousandth of them, is waited for.
+_PATIENCE = 5.0
 
 OnForked = Callable[[int, int], None]
 OnExit = Callable[[int, int], None]
@@ -33,6 +38,7 @@ class Forker:
         self._children: dict[int, OnExit] = {}
         self._sources: set[str] = set()
         self._sequence = 0
+        self._lost = False
         self._fd = zygote.fileno()
         self._reactor = reactor
         reactor.watch(self._fd, READ, self._receive)
@@ -61,12 +67,22 @@ class Forker:
         if sent < len(data):
             self._zygote.sendall(data[sent:])
 
+    def settle(self) -> None:
+        """Wait until it is known as which process every order runs: what is to be ended must have a number."""
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        deadline = time.monotonic() + _PATIENCE
+        while self._orders and not self._lost and (rest := deadline - time.monotonic()) > 0:
+            if poll.poll(rest * 1000):
+                self._receive(select.POLLIN)
+
     def _receive(self, events: int) -> None:
         try:
             data = self._zygote.recv(READ_SIZE)
         except OSError:
             data = b""
         if not data:
+            self._lost = True
             self._reactor.forget(self._fd)
             self._on_lost()
             return

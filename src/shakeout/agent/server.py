@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from shakeout.agent.properties import Value, boot_id
 from shakeout.agent.session import Session, home_directory
 from shakeout.agent.undo import UndoLog, replay
 from shakeout.errors import LeaseHeld
+from shakeout.processes.strays import kill_marked
 from shakeout.wire.connection import Connection
 from shakeout.wire.messages import PROTOCOLS, Hello, Refused, Welcome, agent_decoder
 from shakeout.wire.reactor import READ, Reactor
@@ -23,6 +25,10 @@ from shakeout.wire.transports import Transport, UnixTransport
 
 #: Seconds a peer has to say Hello.
 HELLO_TIMEOUT = 10.0
+#: Connections that may be open without having said Hello.
+_MOST_STRANGERS = 64
+#: Characters of the mark of a lease.
+_MARK_SIZE = 12
 
 
 class Agent:
@@ -46,24 +52,35 @@ class Agent:
     ) -> None:
         self.reactor = reactor
         self.children = Children(reactor)
-        self.forker = Forker(zygote, reactor, on_lost=self.stop)
+        self.forker = Forker(zygote, reactor, on_lost=self._lose_zygote)
         self.environment = environment
         self.undo_path = state / "undo.log"
         self.home = home_directory()
         self.properties = properties
         self._boot_id = boot_id()
         self._lease = Lease(str(state / "lease"))
+        self._mark_path = state / "mark"
         self._holder: Session | None = None
         #: What the holder's controller is called.
         self._controller = ""
         self._kept = False
         self._peers: set[Peer] = set()
         self._attached = 0
+        #: Why it ended before it was told to; "" if it did not.
+        self.trouble = ""
 
-    def recover(self) -> None:
-        """Undo what an agent that was killed left behind."""
-        if self.undo_path.exists():
-            replay(UndoLog(self.undo_path))
+    def recover(self) -> list[str]:
+        """End and undo what an agent that was killed left behind; what could not be undone, and why."""
+        try:
+            mark = self._mark_path.read_text()
+        except OSError:
+            mark = ""
+        if len(mark) == _MARK_SIZE and mark.isalnum():
+            kill_marked(mark)
+            self._mark_path.unlink()
+        if not self.undo_path.exists():
+            return []
+        return [f"{step.text}: {step.error}" for step in replay(UndoLog(self.undo_path)) if not step.ok]
 
     def listen(self, listener: socket.socket) -> None:
         """Accept controllers on a unix socket; only root and the agent's own user may connect."""
@@ -72,19 +89,30 @@ class Agent:
         def accept(events: int) -> None:
             try:
                 connected, _ = listener.accept()
-            except OSError:
+            except BlockingIOError:
+                return
+            except OSError:  # no descriptors left: those that come wait until there are some
+                self.reactor.forget(listener.fileno())
+                self.reactor.call_later(1.0, lambda: self.reactor.watch(listener.fileno(), READ, accept))
                 return
             transport = UnixTransport(connected)
-            if transport.peer()[1] not in (0, os.geteuid()):
+            pid, uid = transport.peer()
+            strangers = sum(1 for peer in self._peers if peer.silent)
+            if uid not in (0, os.geteuid()) or strangers >= _MOST_STRANGERS:
                 transport.close()
                 return
-            self.serve(transport)
+            self.serve(transport, pid)
 
         self.reactor.watch(listener.fileno(), READ, accept)
 
-    def serve(self, transport: Transport) -> None:
-        """Serve one connection whose other side has been authenticated."""
-        self._peers.add(Peer(self, transport))
+    def serve(self, transport: Transport, pid: int = 0) -> None:
+        """Serve one connection whose other side has been authenticated.
+
+        Args:
+            pid: the process there, if it is on this machine: the connection ends with it, although a child of its may
+                still have it open.
+        """
+        self._peers.add(Peer(self, transport, pid))
 
     def stop(self) -> None:
         """Leave the loop; sessions are closed by whoever runs it."""
@@ -147,7 +175,13 @@ class Agent:
         """*session* is over: the host is free again."""
         if session is self._holder and not self._kept:
             self._holder = None
+            self._mark_path.unlink(missing_ok=True)
             self._lease.release()
+
+    def _lose_zygote(self) -> None:
+        """Nothing can be forked any more: everything is put back, and whoever started this may start it again."""
+        self.trouble = "the agent has ended, because its zygote was killed"
+        self.stop()
 
     def forget(self, peer: Peer) -> None:
         """A connection has ended."""
@@ -157,9 +191,12 @@ class Agent:
 class Peer:
     """One connection, from its Hello to its end."""
 
-    def __init__(self, agent: Agent, transport: Transport) -> None:
+    def __init__(self, agent: Agent, transport: Transport, pid: int) -> None:
         self._agent = agent
         self._session: Session | None = None
+        #: Whether it has said nothing yet.
+        self.silent = True
+        self._process = _watch_process(pid, agent.reactor, lambda: self.connection.close("its process has ended"))
         self.connection = Connection(transport, agent.reactor, agent_decoder(), self._message, self._closed)
         self._patience = agent.reactor.call_later(
             HELLO_TIMEOUT, lambda: self.connection.close("no Hello came in time")
@@ -173,6 +210,7 @@ class Peer:
             self.connection.close("the first message was no Hello")
             return
         self._patience.cancel()
+        self.silent = False
         answer = self._agent.welcome(self, message)
         if isinstance(answer, Refused):
             self.connection.send(answer)
@@ -183,7 +221,22 @@ class Peer:
 
     def _closed(self, reason: str) -> None:
         self._patience.cancel()
+        if self._process >= 0:
+            self._agent.reactor.forget(self._process)
+            os.close(self._process)
         self._agent.forget(self)
         if self._session is not None:
             self._session.close()
             self._agent.release(self._session)
+
+
+def _watch_process(pid: int, reactor: Reactor, on_end: Callable[[], None]) -> int:
+    """Call *on_end* when *pid* has ended; the descriptor that is watched, -1 if it cannot be seen from here."""
+    if pid <= 0:
+        return -1
+    try:
+        end = os.pidfd_open(pid)
+    except OSError:
+        return -1
+    reactor.watch(end, READ, lambda events: on_end())
+    return end

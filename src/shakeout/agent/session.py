@@ -76,7 +76,7 @@ class Session:
     def _add_control_handlers(self, agent: Agent, connection: Connection) -> None:
         self._undo = UndoLog(agent.undo_path)
         self._devices = DeviceRelay(
-            agent.reactor, agent.forker, connection.send, agent.environment, str(agent.undo_path)
+            agent.reactor, agent.forker, connection.send, str(agent.undo_path)
         )
         self._transfers = Transfers(connection, agent.reactor, self._before_files, agent.home)
         self._handlers |= {
@@ -93,6 +93,8 @@ class Session:
 
     def handle(self, message: msgspec.Struct) -> None:
         """Carry out one message; one that this session has no right to ends the connection."""
+        if self._over:
+            return  # it came too late
         handler = self._handlers.get(type(message))
         if handler is None:
             self._connection.close(f"a {type(message).__name__} is not for this session")
@@ -107,6 +109,7 @@ class Session:
         if self._over:
             return (), ()
         self._over = True
+        self._agent.forker.settle()
         survivors = self._jobs.end_all()
         if self.attached:
             return (), survivors

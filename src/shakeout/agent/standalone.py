@@ -6,13 +6,14 @@ import os
 import resource
 import signal
 import socket
+import sys
 from pathlib import Path
 
 from shakeout.agent.properties import collect
 from shakeout.agent.server import Agent
 from shakeout.agent.session import home_directory
 from shakeout.agent.zygote import start_zygote
-from shakeout.errors import UsageError
+from shakeout.errors import HostError, UsageError
 from shakeout.modules import runner
 from shakeout.processes.namespaces import become_subreaper
 from shakeout.wire.reactor import Reactor
@@ -28,6 +29,7 @@ def serve(path: Path, state: Path) -> None:
 
     Raises:
         UsageError: the socket or the directory cannot be made.
+        HostError: it had to end by itself.
     """
     path, state = path.absolute(), state.absolute()
     listener = _listener(path)
@@ -39,11 +41,13 @@ def serve(path: Path, state: Path) -> None:
     except OSError as error:
         raise UsageError(f"{state} cannot be the agent's state directory: {error.strerror}") from error
     runner.warm_up()
-    _, zygote = start_zygote()
+    environment = _environment()
+    _, zygote = start_zygote(environment)
     become_subreaper()
     reactor = Reactor()
-    agent = Agent(reactor, zygote, state, collect(), _environment())
-    agent.recover()
+    agent = Agent(reactor, zygote, state, collect(), environment)
+    for text in agent.recover():
+        sys.stderr.write(f"shakeout: could not be put back after the last agent was killed: {text}\n")
     agent.listen(listener)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stop())
@@ -52,6 +56,8 @@ def serve(path: Path, state: Path) -> None:
     finally:
         agent.close()
         path.unlink(missing_ok=True)
+    if agent.trouble:
+        raise HostError(agent.trouble)
 
 
 def _listener(path: Path) -> socket.socket:
