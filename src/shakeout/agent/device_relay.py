@@ -41,7 +41,7 @@ class DeviceRelay:
         """Pass a call on; its answer goes to the controller."""
         if self._broken:
             # A new process would number its devices anew, and take one for another.
-            text = "the host's device process was killed: none of the host's devices can be used in this recipe any more"
+            text = "the host's device process was killed: none of its devices can be used in this recipe any more"
             self._send(Refusal(order.id, "error", text))
             return
         self._open.add(order.id)

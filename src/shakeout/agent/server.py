@@ -148,7 +148,8 @@ class Agent:
             self._lease.take(hello.controller)
         except LeaseHeld as error:
             return Refused("lease", str(error), holder=error.holder)
-        mark = os.urandom(6).hex()
+        mark = os.urandom(_MARK_SIZE // 2).hex()
+        self._mark_path.write_text(mark)
         self._controller = hello.controller
         self._holder = Session(self, peer.connection, hello.run, mark, attached=False)
         return self._holder
