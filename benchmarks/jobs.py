@@ -8,7 +8,8 @@ import subprocess
 from collections.abc import Iterable
 from time import perf_counter
 
-from benchmarks.modules_at_hand import Empty, Forks
+from benchmarks.empty_module import Empty
+from benchmarks.modules_at_hand import Forks
 from benchmarks.row import Figures, Row, interleave
 from benchmarks.stage import on_hosts
 from shakeout import wait_all

@@ -1,4 +1,4 @@
-"""The test modules that the rows run: in a file of their own, because a module's whole file is shipped."""
+"""Test modules that measure references on the host itself; in a file of their own, because whole files are shipped."""
 
 from __future__ import annotations
 
@@ -12,13 +12,6 @@ from shakeout import BaseTestModule, BoolParam, IntParam, StrParam
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-class Empty(BaseTestModule):
-    """Does nothing."""
-
-    def run(self) -> None:
-        pass
 
 
 class Forks(BaseTestModule):

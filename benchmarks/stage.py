@@ -42,7 +42,7 @@ def on_hosts(measure: Measurement, count: int = 1) -> Figures:
     stage = Stage(count, measure)
     with tempfile.TemporaryDirectory() as runs:
         try:
-            Controller(runs_dir=runs, breakpoints=False).run(stage)
+            Controller(runs_dir=runs, breakpoints=False, quiet=True).run(stage)
         except LabLacks as error:
             raise NotMeasured(str(error)) from None
     if stage.figures is None:

@@ -16,7 +16,8 @@ class ForkOrder(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
     sequence: int
     kind: Literal["argv", "module", "devices"]
-    env: dict[str, str]
+    #: Variables over those that the zygote has.
+    env: dict[str, str] = {}
     argv: tuple[str, ...] = ()
     module: bytes = b""
     cwd: str = ""

@@ -147,9 +147,9 @@ class JobTable:
     # -- starting -------------------------------------------------------------------------------------
 
     def _spawn(self, job: Job, order: StartJob) -> None:
-        env = {**self._environment, **order.env, MARK: f"{self._mark}:{job.id}"}
+        env = {**order.env, MARK: f"{self._mark}:{job.id}"}
         if order.terminal is not None:
-            self._spawn_on_terminal(job, order, env)
+            self._spawn_on_terminal(job, order, {**self._environment, **env})
             return
         theirs: list[int] = []
         try:
@@ -158,7 +158,7 @@ class JobTable:
             if order.module is not None or order.cwd or order.user or order.netns:
                 self._spawn_by_zygote(job, order, env, (stdin, out, err), theirs)
             else:
-                self._spawn_directly(job, order, env, (stdin, out, err))
+                self._spawn_directly(job, order, {**self._environment, **env}, (stdin, out, err))
         finally:
             for fd in theirs:
                 os.close(fd)

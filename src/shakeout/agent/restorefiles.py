@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import nullcontext
@@ -53,8 +54,10 @@ def file_entry(path: str, backups: str) -> FileRestore:
         was, target = "symlink", os.readlink(path)  # noqa: PTH115
     elif stat.S_ISDIR(found.st_mode):
         was = "directory"
-    else:
+    elif stat.S_ISREG(found.st_mode):
         backup = _back_up(path, backups)
+    else:
+        raise OSError(errno.EINVAL, "neither a file, a folder nor a link: it cannot be put back", path)
     return FileRestore(
         path=path,
         was=was,

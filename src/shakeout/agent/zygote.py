@@ -31,7 +31,7 @@ NOT_STARTED = 127
 class Zygote:
     """The zygote's own process: a blocking loop over its socket and its children's ends."""
 
-    def __init__(self, agent: socket.socket) -> None:
+    def __init__(self, agent: socket.socket, environment: dict[str, str]) -> None:
         self._agent = agent
         self._encode = msgspec.msgpack.Encoder().encode
         self._decoder = msgspec.msgpack.Decoder(Orders)
@@ -39,6 +39,9 @@ class Zygote:
         self._reader = FrameReader(limit=64 << 20)
         self._fds: list[int] = []
         self._mark_area = MarkArea()
+        # Set here and not in every child, where each variable would cost copied pages.
+        os.environ.clear()
+        os.environ.update(environment)
 
     def run(self) -> NoReturn:
         """Serve until the agent is gone."""
@@ -152,16 +155,15 @@ def _settle(order: ForkOrder) -> None:
             raise NotADirectoryError(f"there is no network namespace {order.netns!r} on this host") from None
     if order.user:
         become(order.user, order.env)
+    os.environ.update(order.env)
     if order.cwd:
         os.chdir(order.cwd)
     elif order.user:
-        _go_home(order.env)
-    os.environ.clear()
-    os.environ.update(order.env)
+        _go_home()
 
 
 def become(user: str, env: dict[str, str]) -> None:
-    """Turn into *user* (a name or a number), for good; *env* gets that user's HOME, USER and LOGNAME."""
+    """Turn into *user* (a name or a number), for good; *env* gets that user's HOME, USER and LOGNAME if it has none."""
     import pwd
 
     try:
@@ -180,14 +182,13 @@ def become(user: str, env: dict[str, str]) -> None:
             "only; run shakeout as root, or leave `user` out"
         ) from None
     for name, value in (("HOME", entry.pw_dir), ("USER", entry.pw_name), ("LOGNAME", entry.pw_name)):
-        if not env.get(f"_{name}"):
-            env[name] = value
+        env.setdefault(name, value)
 
 
-def _go_home(env: dict[str, str]) -> None:
+def _go_home() -> None:
     """Another user starts at home, as in a login; or in /, like everybody without a home."""
     try:
-        os.chdir(env.get("HOME") or "/")
+        os.chdir(os.environ.get("HOME") or "/")
     except OSError:
         os.chdir("/")
 
@@ -196,7 +197,7 @@ def _execute(order: ForkOrder) -> int:
     # Python ignores these; a program expects them as they were.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
-    os.execvpe(order.argv[0], list(order.argv), order.env)
+    os.execvp(order.argv[0], list(order.argv))
 
 
 def _run_module(order: ForkOrder, codes: CodeCache, channel: int) -> int:
@@ -225,15 +226,19 @@ def _complain(channel: int, error: BaseException) -> None:
         return
 
 
-def start_zygote() -> tuple[int, socket.socket]:
-    """Fork the zygote of this process, which must have neither threads nor a loop yet; its pid and socket."""
+def start_zygote(environment: dict[str, str]) -> tuple[int, socket.socket]:
+    """Fork the zygote of this process, which must have neither threads nor a loop yet; its pid and socket.
+
+    Args:
+        environment: the variables that all its children start with.
+    """
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
         ours.close()
         set_process_name("shakeout-zygote")
         try:
-            Zygote(theirs).run()
+            Zygote(theirs, environment).run()
         finally:
             os._exit(1)
     theirs.close()

@@ -85,7 +85,7 @@ def _run(
     state.mkdir(mode=0o700)
     environment = host_environment(plan.order.name)
     os.chdir(environment["HOME"] if os.path.isdir(environment["HOME"]) else "/")  # noqa: PTH112
-    _, zygote = start_zygote()
+    _, zygote = start_zygote(environment)
     reactor = Reactor()
     properties = {**plan.properties, "hostname": plan.order.name}
     agent = Agent(reactor, zygote, state, properties, environment)
