@@ -207,11 +207,15 @@ def _conclude(run: Run, reports: dict[str, Path | None], output: TextIO, *, trac
 
     outcome = load(run.folder)
     status = run.exit_status
-    try:
-        write(outcome, **reports)
-    except UsageError as error:  # it could be written before the run
-        _say(str(error))
-        status = max(status, 3)
+    written: list[str] = []
+    for form, path in reports.items():
+        try:
+            write(outcome, **{form: path})
+        except UsageError as error:  # it could be, before the run
+            _say(str(error))
+            status = max(status, 3)
+        else:
+            written += [f"{form}: {path}"] if path is not None else []
     _print(summary(outcome, color=use_colour(output), tracebacks=tracebacks), output)
     if run.broken:
         _say(run.broken)
@@ -220,9 +224,8 @@ def _conclude(run: Run, reports: dict[str, Path | None], output: TextIO, *, trac
     if any(result.left for result in run.results):
         _say("undo was left to the agents of the hosts; they finish it on their own")
     click.echo(f"journal: {run.journal}", err=True)
-    for name, path in reports.items():
-        if path is not None:
-            click.echo(f"{name}: {path}", err=True)
+    for line in written:
+        click.echo(line, err=True)
     if run.kept:
         click.echo(
             f"`shakeout shell {run.id} HOST` opens a shell on a kept host, `shakeout runs rm {run.id}` removes them",

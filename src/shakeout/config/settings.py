@@ -75,7 +75,7 @@ def load_settings(
         sources.take(name, _split(name, text), f"{_PREFIX}{name.upper()}", cwd)
     for name, given in (flags or {}).items():
         if given is not None:
-            sources.take(name, _split(name, given), "--" + name.replace("_", "-"), cwd)
+            sources.take(name, _split(name, given), _OPTIONS.get(name, "--" + name.replace("_", "-")), cwd)
     refuse(sources.problems)
     return Settings(**sources.values, origins=sources.origins)
 
@@ -188,6 +188,9 @@ def _timeout(given: object, _: object) -> float:
         raise ValueError
     return seconds
 
+
+#: Settings whose option of the command line has another name.
+_OPTIONS = {"runs_dir": "--out"}
 
 #: setting -> (how it is read, what is accepted)
 _READERS: dict[str, tuple[Callable[[object, Callable[[object], Path]], Any], str]] = {

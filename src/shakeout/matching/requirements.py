@@ -282,6 +282,10 @@ def collect(cls: type) -> Requirements:
                     found[check_name(name, "host")] = value
                 except BadRequirement as error:
                     raise BadRequirement(f"class {owner.__name__}: {error}") from None
+            elif value is HostReq or value is DeviceReq:
+                raise BadRequirement(
+                    f"class {owner.__name__}: {name!r} is the class {value.__name__} itself; write {value.__name__}()"
+                )
             elif isinstance(value, DeviceReq):
                 raise BadRequirement(
                     f"class {owner.__name__}: {name!r} is a DeviceReq, but an interface belongs to a host: "

@@ -49,8 +49,16 @@ def check(*paths: Path | None) -> None:
                 f"the report cannot be written to {path}: there is no folder {path.parent}; "
                 "make it, or name another file"
             )
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
+        if path.exists() and not os.access(path, os.W_OK):
             raise UsageError(f"the report cannot be written to {path}: permission denied; name another file")
+        if path.exists() and not path.is_file():
+            continue
+        hidden = _hidden(path.resolve())
+        try:
+            hidden.touch(exist_ok=False)  # what root may do in /proc, or on a full disk, is known by trying
+            hidden.unlink()
+        except OSError as error:
+            raise _refusal(path, error) from error
 
 
 def _html(outcome: RunOutcome) -> bytes:
@@ -92,7 +100,7 @@ def _replace(path: Path, content: bytes) -> None:
             path.write_bytes(content)
             return
         target = path.resolve()  # a link stays a link
-        hidden = target.with_name(f".{target.name[:100]}.{os.urandom(4).hex()}")
+        hidden = _hidden(target)
         try:
             with hidden.open("xb") as file:
                 file.write(content)
@@ -103,6 +111,13 @@ def _replace(path: Path, content: bytes) -> None:
             with contextlib.suppress(FileNotFoundError):
                 hidden.unlink()
     except OSError as error:
-        raise UsageError(
-            f"the report cannot be written to {path}: {error.strerror}; name another file"
-        ) from error
+        raise _refusal(path, error) from error
+
+
+def _hidden(path: Path) -> Path:
+    """A name beside *path* that nobody else has."""
+    return path.with_name(f".{path.name[:100]}.{os.urandom(4).hex()}")
+
+
+def _refusal(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"the report cannot be written to {path}: {error.strerror}; name another file")
