@@ -89,38 +89,42 @@ def run(argv: tuple[str, ...], *, timeout: float = 60.0, cwd: str = "/") -> None
     Raises:
         StepFailed: it is not there, did not end in *timeout* seconds, or its exit status is not 0.
     """
+    import signal
     import subprocess
 
+    pipe = subprocess.PIPE
+    line = " ".join(argv)
     try:
-        done = subprocess.run(
-            argv,
-            cwd=cwd,
-            timeout=timeout,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            start_new_session=True,
+        # a session of its own, so that what it starts can be killed with it
+        process = subprocess.Popen(
+            argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=pipe, stderr=subprocess.STDOUT, start_new_session=True
         )
-    except subprocess.TimeoutExpired:
-        raise StepFailed(f"`{' '.join(argv)}` did not end within {timeout:g} s") from None
     except OSError as error:
-        raise StepFailed(f"`{' '.join(argv)}` cannot be run: {error}") from error
-    if done.returncode != 0:
-        words = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace").strip()
-        raise StepFailed(f"`{' '.join(argv)}` ended with status {done.returncode}: {words[-500:]}")
+        raise StepFailed(f"`{line}` cannot be run: {error}") from error
+    with process:
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            raise StepFailed(f"`{line}` did not end within {timeout:g} s, and was killed") from None
+    if process.returncode != 0:
+        words = output.decode(errors="replace").strip()
+        raise StepFailed(f"`{line}` ended with status {process.returncode}: {words[-500:]}")
 
 
 def _sysctl_set(entry: SysctlSet) -> str:
+    value = chosen(entry.value)
     try:
         with _namespace(entry.netns), open(entry.path, "r+b", buffering=0) as file:  # noqa: PTH123
-            if chosen(file.read()) == entry.value:
+            if chosen(file.read()) == value:
                 return f"{entry.path}: {_ALREADY}"
             file.seek(0)
-            file.write(entry.value)
+            file.write(value)
     except FileNotFoundError:
         # its device or namespace is gone, and with it the value
         return f"{entry.path}: gone, {_ALREADY}"
-    return f"{entry.path}: {entry.value.decode(errors='replace').strip()!r} written"
+    return f"{entry.path}: {value.decode(errors='replace').strip()!r} written"
 
 
 def _file_restore(entry: FileRestore) -> str:
