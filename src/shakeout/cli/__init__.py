@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from shakeout.labs.netns import NetnsLab
+
+#: Seconds that threads have to end when the program is over.
+_PATIENCE = 1.0
 
 #: A laboratory that was started before the command line was even read, if that looked like a run.
 _early_lab: NetnsLab | None = None
@@ -17,10 +22,34 @@ def main() -> NoReturn:
     arguments = sys.argv[1:]
     if arguments in (["--help"], ["-h"], ["--version"], ["-V"]):
         sys.exit(_answer_at_once(arguments[0]))
+    from shakeout.processes.streams import open_missing_streams
+
+    open_missing_streams()
     _start_early(arguments)
     from shakeout.cli.program import run_program
 
-    sys.exit(run_program(arguments))
+    status = run_program(arguments)
+    _do_not_wait_for_threads(status)
+    sys.exit(status)
+
+
+def _do_not_wait_for_threads(status: int) -> None:
+    """Threads that a recipe started and did not end shall not keep the program from ending, after a while."""
+    import threading
+
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    names = ", ".join(thread.name for thread in others if not thread.daemon)
+    if not names:
+        return
+
+    def end() -> None:
+        time.sleep(_PATIENCE)
+        sys.stderr.write(f"shakeout: ended although threads of a recipe still run: {names}\n")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 def take_early_lab() -> NetnsLab | None:
@@ -50,8 +79,6 @@ def _answer_at_once(question: str) -> int:
 
 def nobody_reads() -> int:
     """Our reader has left: let the interpreter's last flush go nowhere; the exit status, as a shell says SIGPIPE."""
-    import os
-
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)

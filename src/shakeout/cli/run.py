@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ import click
 from shakeout.cli import take_early_lab
 from shakeout.cli.program import leave
 from shakeout.errors import HostError, JournalBroken, LabLacks, UsageError
+from shakeout.processes.streams import OwnStreams
 
 if TYPE_CHECKING:
     from shakeout.config.settings import Settings
@@ -76,18 +78,20 @@ def run(ctx: click.Context, /, files: tuple[str, ...], **options: Any) -> None:
         _check_matches(recipes, pools, mapper_options, show=options["match_only"])
         if options["match_only"]:
             return
-        output = sys.stdout  # a recipe may put something else there
+        streams = OwnStreams()
 
         def leave_without_recipe(run: Run) -> None:
             pools.close()
-            status = _conclude(run, reports, output, tracebacks=options["debug"])
+            streams.take_back()
+            status = _conclude(run, reports, tracebacks=options["debug"])
             sys.stderr.flush()
             os._exit(status)
 
-        finished = _run(recipes, pools, settings, mapper_options, options, leave_without_recipe)
+        finished = _run(recipes, pools, settings, mapper_options, options, leave_without_recipe, streams.err)
     finally:
         pools.close()
-    leave(_conclude(finished, reports, output, tracebacks=options["debug"]))
+    streams.take_back()
+    leave(_conclude(finished, reports, tracebacks=options["debug"]))
 
 
 def load_recipes(files: Sequence[str], parameters: list[str] | None) -> list[BaseRecipe]:
@@ -149,6 +153,7 @@ def _run(
     mapper_options: dict[str, Any],
     options: dict[str, Any],
     leave_without_recipe: Callable[[Run], None],
+    screen: TextIO,
 ) -> Run:
     from shakeout.cli.progress import LiveLines, StatusLine
     from shakeout.controller.breakpoints import TerminalPrompt
@@ -156,11 +161,11 @@ def _run(
     from shakeout.controller.run import Options, Run
     from shakeout.matching.mapper import ConstraintMapper
 
-    observers: tuple[Observer, ...] = (Descriptions(),)
+    observers: tuple[Observer, ...] = (Descriptions(screen),)
     if options["live"]:
-        observers += (LiveLines(),)
-    elif sys.stderr.isatty():
-        observers += (StatusLine(),)
+        observers += (LiveLines(screen),)
+    elif screen.isatty():
+        observers += (StatusLine(screen),)
     if options["debug"]:
         import logging
 
@@ -171,7 +176,8 @@ def _run(
         keep=options["keep"], timeout=settings.timeout or 0, prompt=prompt, artifact_limit=settings.artifact_limit,
         mapper_options=mapper_options, command=tuple(sys.argv), leave=leave_without_recipe,
     )  # fmt: skip
-    with Run(settings.runs_dir, pools, ConstraintMapper(), how, observers=observers, say=_say) as made:
+    say = functools.partial(_say, screen=screen)
+    with Run(settings.runs_dir, pools, ConstraintMapper(), how, observers=observers, say=say) as made:
         current.append(made)
         try:
             _run_all(made, recipes)
@@ -198,7 +204,7 @@ def _run_all(run: Run, recipes: Sequence[BaseRecipe]) -> None:
             return
 
 
-def _conclude(run: Run, reports: dict[str, Path | None], output: TextIO, *, tracebacks: bool) -> int:
+def _conclude(run: Run, reports: dict[str, Path | None], *, tracebacks: bool) -> int:
     """Print the summary, write the reports, say where things are; the exit status."""
     from shakeout.cli.settings import use_colour
     from shakeout.report.fold import load
@@ -216,7 +222,7 @@ def _conclude(run: Run, reports: dict[str, Path | None], output: TextIO, *, trac
             status = max(status, 3)
         else:
             written += [f"{form}: {path}"] if path is not None else []
-    _print(summary(outcome, color=use_colour(output), tracebacks=tracebacks), output)
+    _print(summary(outcome, color=use_colour(sys.stdout), tracebacks=tracebacks))
     if run.broken:
         _say(run.broken)
     if run.usage_error is not None:
@@ -234,19 +240,20 @@ def _conclude(run: Run, reports: dict[str, Path | None], output: TextIO, *, trac
     return status
 
 
-def _print(text: str, output: TextIO) -> None:
-    """Print the summary; to standard error if the recipe has closed standard output, or it cannot be written."""
+def _print(text: str) -> None:
+    """Print the summary; to standard error if standard output has no room."""
     try:
-        output.write(text)
-        output.flush()
+        sys.stdout.write(text)
+        sys.stdout.flush()
     except BrokenPipeError:
         raise
-    except (ValueError, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it was closed by the recipe"
-        _say(f"standard output cannot be written ({reason}); the summary:")
+    except OSError as error:
+        _say(f"standard output cannot be written ({error.strerror}); the summary:")
         sys.stderr.write(text)
+        sys.stdout = sys.stderr  # what is left in its buffer would fail again
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"shakeout: {text}\n")
-    sys.stderr.flush()
+def _say(text: str, screen: TextIO | None = None) -> None:
+    screen = screen or sys.stderr
+    screen.write(f"shakeout: {text}\n")
+    screen.flush()

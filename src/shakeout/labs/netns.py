@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import signal
@@ -40,9 +41,10 @@ class NetnsLab:
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
-        os.set_inheritable(theirs.fileno(), True)
-        argv = [sys.executable, "-P", "-c", "from shakeout.labs.spawner import main; main()", str(theirs.fileno())]
+        number = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD, 3)  # not one of a standard stream that is closed here
+        argv = [sys.executable, "-P", "-c", "from shakeout.labs.spawner import main; main()", str(number)]
         self._pid = os.posix_spawn(sys.executable, argv, _environment(), setsid=True, setsigdef=[signal.SIGPIPE])
+        os.close(number)
         theirs.close()
         self._control = ours
         self._reader = FrameReader()

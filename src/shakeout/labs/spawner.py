@@ -48,6 +48,7 @@ from shakeout.processes.namespaces import (
     set_process_name,
     unshare,
 )  # fmt: skip
+from shakeout.processes.streams import open_missing_streams
 from shakeout.wire.framing import FrameReader, frame
 
 _KINDS = NEWNS | NEWNET | NEWPID | NEWUTS | NEWIPC
@@ -55,6 +56,7 @@ _KINDS = NEWNS | NEWNET | NEWPID | NEWUTS | NEWIPC
 
 def main() -> NoReturn:
     """Make a laboratory for the controller at the other end of the descriptor that the first argument numbers."""
+    open_missing_streams()
     control = socket.socket(fileno=int(sys.argv[1]))
     controller = _watch_controller(control)
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
