@@ -73,6 +73,8 @@ def warm_up() -> None:
     code on the way, because it writes to that code as it does so. Signals are left alone.
     """
     import ipaddress  # noqa: F401
+
+    _import_threading()
     import subprocess  # noqa: F401
 
     from shakeout import modules
@@ -90,6 +92,28 @@ def warm_up() -> None:
             _reset_streams()
             _outcome(decode_order(data), codes)
             _flush()
+
+
+def _import_threading() -> None:
+    """Load `threading` so that a fork of a process without threads does not pay for what it does after forks.
+
+    It puts its books in order in every child: 0.3 ms in an image like ours, though there is nothing to do.
+    """
+    if "threading" in sys.modules:
+        return
+    hooks: list[Any] = []
+    register = os.register_at_fork
+    os.register_at_fork = lambda **named: hooks.append(named)
+    try:
+        import threading
+    finally:
+        os.register_at_fork = register
+    active: Any = threading.__dict__.get("_active", ())
+    for named in hooks:
+        after = named.pop("after_in_child", None)
+        if after is not None:
+            named["after_in_child"] = lambda after=after: after() if len(active) != 1 else None
+        register(**named)
 
 
 def _reset_signals() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
+from _thread import allocate_lock  # as in the reactor
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -46,7 +46,7 @@ class Connection:
         self._on_message = on_message
         self._on_closed = on_closed
         self._reader = FrameReader()
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._waiting: deque[tuple[memoryview, tuple[int, ...]]] = deque()
         self._fds: deque[int] = deque()
         self._fd = transport.fileno()

@@ -11,8 +11,8 @@ import errno
 import heapq
 import os
 import select
-import threading
 import time
+from _thread import get_ident  # not `threading`: agents are forked, and that does much after a fork
 from collections import deque
 from collections.abc import Callable
 
@@ -97,7 +97,7 @@ class Reactor:
     def call_soon_threadsafe(self, callback: Callback) -> None:
         """As `call_soon`, from any thread."""
         self._soon.append(callback)
-        if threading.get_ident() != self._thread:
+        if get_ident() != self._thread:
             self.wake()
 
     def wake(self) -> None:
@@ -110,7 +110,7 @@ class Reactor:
     def run(self) -> None:
         """Run until `stop` is called."""
         self._running = True
-        self._thread = threading.get_ident()
+        self._thread = get_ident()
         while self._running:
             self.turn()
         self._call_soon()  # what was asked for before `stop` is done
@@ -128,7 +128,7 @@ class Reactor:
     def stop(self) -> None:
         """Leave `run` after this turn; from any thread."""
         self._running = False
-        if threading.get_ident() != self._thread:
+        if get_ident() != self._thread:
             self.wake()
 
     def close(self) -> None:
