@@ -162,7 +162,10 @@ class NetnsLab:
             if not data:
                 raise LabEnded("the laboratory has ended, though nobody told it to: its spawner crashed, or was killed")
             self._arrived = [self._decoder.decode(payload) for payload in self._reader.feed(data)]
-        return self._arrived.pop(0)
+        report = self._arrived.pop(0)
+        if isinstance(report, LabFailed) and self._ready is not None:
+            raise LabEnded(f"the laboratory has ended: {report.text}")
+        return report
 
 
 #: Variables that an interpreter, and what it runs, may need; SHAKEOUT_TESTS_OF is how tests know what is theirs.

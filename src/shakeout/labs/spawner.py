@@ -62,8 +62,8 @@ def main() -> NoReturn:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
     null = os.open("/dev/null", os.O_RDWR)
-    os.dup2(null, 0)
-    os.dup2(null, 1)  # nothing of a laboratory writes between what its controller prints
+    for stream in range(3):
+        os.dup2(null, stream)  # a kept laboratory must not hold the terminal or pipe of who made it
     os.close(null)
     try:
         folder = LabFolder.create()
@@ -75,6 +75,10 @@ def main() -> NoReturn:
     if child == 0:
         try:
             Spawner(control, controller, folder, privileged=privileged).run()
+        except Exception:  # noqa: BLE001 - the edge of a process: say it to who reads, there is no stderr
+            import traceback  # costs milliseconds, and is needed once in a while
+
+            control.sendall(frame(msgspec.msgpack.encode(LabFailed(f"it broke:\n{traceback.format_exc()}"))))
         finally:
             os._exit(1)
     control.close()
