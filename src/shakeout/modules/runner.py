@@ -77,11 +77,14 @@ def warm_up() -> None:
     _import_threading()
     import subprocess  # noqa: F401
 
-    from shakeout import modules
+    import shakeout
+    from shakeout import modules, params
 
     for name in (*modules.BUILTIN, "BaseTestModule"):
         getattr(modules, name)
-    text = b"from shakeout.modules import BaseTestModule\n\n\nclass Nothing(BaseTestModule):\n"
+    for name in ("ModuleFailed", *params.__all__):
+        getattr(shakeout, name, None)
+    text = b"from shakeout import BaseTestModule\n\n\nclass Nothing(BaseTestModule):\n"
     text += b"    def run(self):\n        pass\n"
     codes, name = shipped.CodeCache(), "shakeout_rehearsal"
     ref = SourceRef(name, f"<{name}>", digest.sha256(text).hexdigest())
