@@ -142,7 +142,6 @@ class Attachment:
         try:
             self._reactor.watch(self._stdin, READ, self._readable)
         except PermissionError:  # a file is always ready, and so cannot be watched
-            self._reactor.forget(self._stdin)
             self._reactor.call_soon(self._read_file)
         except OSError:  # closed: there is nothing to read
             self._connection.send(JobInput(_JOB, b"", end=True))

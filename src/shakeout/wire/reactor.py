@@ -60,9 +60,17 @@ class Reactor:
     # -- descriptors ------------------------------------------------------------------------------
 
     def watch(self, fd: int, events: int, watcher: Watcher) -> None:
-        """Call *watcher(events)* whenever *fd* is ready for *events*."""
+        """Call *watcher(events)* whenever *fd* is ready for *events*.
+
+        Raises:
+            PermissionError: *fd* is a file, which is always ready.
+        """
         self._watchers[fd] = watcher
-        self._epoll.register(fd, events)
+        try:
+            self._epoll.register(fd, events)
+        except OSError:
+            del self._watchers[fd]
+            raise
 
     def modify(self, fd: int, events: int) -> None:
         """Change what *fd* is watched for; 0 leaves only hang-ups and errors."""
