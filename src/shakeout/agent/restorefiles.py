@@ -5,18 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import nullcontext
 from typing import Literal
 
-from shakeout.devices.namespaces import inside, named
-from shakeout.errors import ShakeoutError
+from shakeout.devices.namespaces import inside_named
+from shakeout.errors import UndoFailed
 from shakeout.wire.undo import Argv, FileRestore, ServiceSet, SysctlSet
 
 _ALREADY = "already so"
-
-
-class StepFailed(ShakeoutError):
-    """A file, service or command could not be put back."""
 
 
 def restore(entry: SysctlSet | FileRestore | ServiceSet | Argv) -> str:
@@ -78,7 +73,7 @@ def sysctl_entry(path: str, *, netns: str = "") -> SysctlSet:
     Raises:
         OSError: *path* cannot be read.
     """
-    with _namespace(netns), open(path, "rb", buffering=0) as file:  # noqa: PTH123
+    with inside_named(netns), open(path, "rb", buffering=0) as file:  # noqa: PTH123
         value = file.read()
     return SysctlSet(path=path, value=chosen(value), netns=netns)
 
@@ -87,7 +82,7 @@ def run(argv: tuple[str, ...], *, timeout: float = 60.0, cwd: str = "/") -> None
     """Run a command without a shell.
 
     Raises:
-        StepFailed: it is not there, did not end in *timeout* seconds, or its exit status is not 0.
+        UndoFailed: it is not there, did not end in *timeout* seconds, or its exit status is not 0.
     """
     import signal
     import subprocess
@@ -100,27 +95,28 @@ def run(argv: tuple[str, ...], *, timeout: float = 60.0, cwd: str = "/") -> None
             argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=pipe, stderr=subprocess.STDOUT, start_new_session=True
         )
     except OSError as error:
-        raise StepFailed(f"`{line}` cannot be run: {error}") from error
+        raise UndoFailed(f"`{line}` cannot be run: {error}") from error
     with process:
         try:
             output, _ = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-            raise StepFailed(f"`{line}` did not end within {timeout:g} s, and was killed") from None
+            raise UndoFailed(f"`{line}` did not end within {timeout:g} s, and was killed") from None
     if process.returncode != 0:
         words = output.decode(errors="replace").strip()
-        raise StepFailed(f"`{line}` ended with status {process.returncode}: {words[-500:]}")
+        raise UndoFailed(f"`{line}` ended with status {process.returncode}: {words[-500:]}")
 
 
 def _sysctl_set(entry: SysctlSet) -> str:
     value = chosen(entry.value)
     try:
-        with _namespace(entry.netns), open(entry.path, "r+b", buffering=0) as file:  # noqa: PTH123
-            if chosen(file.read()) == value:
-                return f"{entry.path}: {_ALREADY}"
-            file.seek(0)
-            file.write(value)
+        with inside_named(entry.netns):
+            with open(entry.path, "rb", buffering=0) as file:  # noqa: PTH123 - what was refused cannot be opened to write
+                if chosen(file.read()) == value:
+                    return f"{entry.path}: {_ALREADY}"
+            with open(entry.path, "r+b", buffering=0) as file:  # noqa: PTH123
+                file.write(value)
     except FileNotFoundError:
         # its device or namespace is gone, and with it the value
         return f"{entry.path}: gone, {_ALREADY}"
@@ -202,21 +198,3 @@ def chosen(value: bytes) -> bytes:
     words = value.split()
     chosen = [word[1:-1] for word in words if word.startswith(b"[") and word.endswith(b"]")]
     return chosen[0] + b"\n" if len(chosen) == 1 and len(words) > 1 else value
-
-
-class _Namespace:
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None:
-        self._fd = named(self._name)
-        self._inside = inside(self._fd.__enter__())
-        self._inside.__enter__()
-
-    def __exit__(self, *_: object) -> None:
-        self._inside.__exit__(None, None, None)
-        self._fd.__exit__(None, None, None)
-
-
-def _namespace(name: str) -> _Namespace | nullcontext[None]:
-    return _Namespace(name) if name else nullcontext()

@@ -46,9 +46,7 @@ def snapshot(netlink: Netlink) -> Snapshot:
         "addresses": _grouped((names.get(row.index, "?"), _address(row)) for row in _addresses(netlink)),
         "neighbours": _grouped(_neighbours(netlink, names), in_order=False),
         "routes": _grouped(_routes(netlink, names), in_order=False),
-        "rules": _grouped(
-            (f"{row.family}/{row.priority}", (str(row),)) for row in netlink.rules() if row.family < 128
-        ),
+        "rules": _grouped((f"{row.family}/{row.priority}", (str(row),)) for row in netlink.rules() if row.family < 128),
         "qdiscs": _grouped(
             (names.get(row.index, "?"), (row.kind, row.parent, row.options.hex()))
             for row in netlink.qdiscs()
@@ -67,9 +65,7 @@ def differences(before: Snapshot, after: Snapshot) -> list[str]:
             if old == new:
                 continue
             if old is None or new is None:
-                found.append(
-                    f"{section} {name}: {'appeared' if old is None else 'disappeared'}: {old or new}"
-                )
+                found.append(f"{section} {name}: {'appeared' if old is None else 'disappeared'}: {old or new}")
             else:
                 found.extend(f"{section} {name}: {text}" for text in _detail(section, old, new))
     return found
@@ -168,6 +164,4 @@ def _grouped(
     found: dict[str, list[tuple[Value, ...]]] = {}
     for name, row in rows:
         found.setdefault(name, []).append(row)
-    return {
-        name: tuple(group) if in_order else tuple(sorted(group, key=repr)) for name, group in found.items()
-    }
+    return {name: tuple(group) if in_order else tuple(sorted(group, key=repr)) for name, group in found.items()}

@@ -149,13 +149,12 @@ class UndoLog:
         os.truncate(self.path, written.offset)
 
     def clear(self, *, keep_backups: bool = False) -> None:
-        """Forget all entries. The file stays, as other processes may hold it open for appending."""
+        """Forget all entries, and close the file. It stays, as other processes may append to it."""
+        self.close()
         try:
             os.truncate(self.path, 0)
         except FileNotFoundError:
             return
-        if self._fd >= 0:
-            os.write(self._fd, _encode(self.header) + b"\n")
         if not keep_backups and os.path.isdir(self.backups):  # noqa: PTH112
             import shutil
 

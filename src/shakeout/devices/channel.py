@@ -98,10 +98,10 @@ class Channel:
         raise DeviceError(f"cannot {what}: the table changed during each of {_DUMP_TRIES} readings")
 
     def _dump_once(self, kind: int, body: bytes, what: str) -> list[bytes] | None:
-        sequence = self._send(kind, REQUEST | DUMP, body, what)
         rows: list[bytes] = []
         torn = False
         try:
+            sequence = self._send(kind, REQUEST | DUMP, body, what)
             while True:
                 for message in self._receive(sequence, what):
                     if message.type == _NLMSG_DONE:

@@ -7,13 +7,15 @@ so what depends on something stands before it.
 
 from __future__ import annotations
 
+import os
 from socket import AF_INET, AF_INET6
 from struct import unpack_from
 
+from shakeout.devices.namespaces import inside_named
 from shakeout.devices.netlink import Netlink
 from shakeout.devices.tablemessages import AF_BRIDGE, is_kernels_address
 from shakeout.wire.network import Link, Route
-from shakeout.wire.undo import AddressesRestore, LinkRestore, NeighbourAdd, RouteAdd, UndoEntry
+from shakeout.wire.undo import AddressesRestore, LinkRestore, NeighbourAdd, RouteAdd, SysctlSet, UndoEntry
 
 #: Smallest MTU that IPv6 can live with (RFC 8200); below it the kernel takes IPv6 off a link.
 IPV6_MIN_MTU = 1280
@@ -70,6 +72,30 @@ def forwarding(netlink: Netlink, link: Link, netns: str) -> list[UndoEntry]:
         and row.state & (_NUD_NOARP | _NUD_PERMANENT)
         and row.dst != link.hwaddr
     ]
+
+
+def ipv6_settings(link: Link, netns: str) -> list[UndoEntry]:
+    """The link's IPv6 sysctls that are not the namespace's defaults, which it gets when IPv6 comes back."""
+    folder = f"/proc/sys/net/ipv6/conf/{link.name}"
+    with inside_named(netns):
+        try:
+            names = sorted(os.listdir(folder))  # noqa: PTH208 - pathlib costs an agent milliseconds
+        except OSError:  # no IPv6 here
+            return []
+        values = [(name, _setting(f"{folder}/{name}")) for name in names if name != "mtu"]
+        return [
+            SysctlSet(path=f"{folder}/{name}", value=value, netns=netns)
+            for name, value in values
+            if value is not None and value != _setting(f"/proc/sys/net/ipv6/conf/default/{name}")
+        ]
+
+
+def _setting(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read()
+    except OSError:  # a secret that is not set, a file that can only be written
+        return None
 
 
 def uppers(netlink: Netlink, link: Link, netns: str, *names: str) -> list[UndoEntry]:
@@ -129,6 +155,7 @@ def of_mtu(netlink: Netlink, link: Link, netns: str, mtu: int) -> list[UndoEntry
     if mtu < IPV6_MIN_MTU <= link.mtu:
         entries += routes(netlink, link, netns, (AF_INET6,))
         entries += addresses(netlink, link, netns, AF_INET6)
+        entries += ipv6_settings(link, netns)
     if mtu < link.mtu:
         entries += uppers(netlink, link, netns, "mtu")
     return [*bridge_of(netlink, link, netns), *entries, restore(link, netns, mtu=link.mtu)]

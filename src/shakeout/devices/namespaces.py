@@ -66,6 +66,20 @@ def named(name: str) -> Iterator[int]:
         os.close(fd)
 
 
+@contextmanager
+def inside_named(name: str) -> Iterator[None]:
+    """The calling thread is in the namespace *name* for the length of the block; "" leaves it where it is.
+
+    Raises:
+        DeviceError: there is none of that name.
+    """
+    if not name:
+        yield
+        return
+    with named(name) as fd, inside(fd):
+        yield
+
+
 def own_inode() -> int:
     """Inode of the calling thread's network namespace: equal for two threads in the same one."""
     return os.stat("/proc/thread-self/ns/net").st_ino  # noqa: PTH116 - pathlib costs an agent milliseconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -200,12 +201,18 @@ def test_mtu_below_what_ipv6_needs(host: Host) -> None:
     ip(*["address", "add", "2001:db8::1/64", "dev", "eth0", "nodad"])
     ip(*["-6", "route", "add", "2001:db8:1::/48", "via", "2001:db8::2"])
     ip(*["link", "add", "mv0", "link", "eth0", "type", "macvlan", "mode", "bridge"])
+    settings = Path("/proc/sys/net/ipv6/conf/eth0")
+    (settings / "accept_ra").write_text("0")
+    (settings / "hop_limit").write_text("77")
     before = host.snapshot()
     host.adopt("eth0").mtu = 1000
+    assert not settings.exists()
     assert "2001:db8::1" not in ip("address")
     assert host.netlink.link("mv0").mtu == 1000
-    host.undo()
+    assert [step.error for step in host.undo() if not step.ok] == []
     assert_same(before, host.snapshot())
+    assert (settings / "accept_ra").read_text() == "0\n"
+    assert (settings / "hop_limit").read_text() == "77\n"
 
 
 def test_the_connections_interface_is_refused(netlink: Netlink, host: Host) -> None:

@@ -218,8 +218,8 @@ def test_an_interrupted_dump_does_not_disturb_the_next(netlink: Netlink, cabled:
     earlier = signal.signal(signal.SIGALRM, stop)
     try:
         for delay in range(1, 40):
-            signal.setitimer(signal.ITIMER_REAL, delay * 2e-5)
             try:
+                signal.setitimer(signal.ITIMER_REAL, delay * 2e-5)
                 while True:
                     netlink.addresses()
             except Stop:
