@@ -38,9 +38,11 @@ class DirectoryPools:
 
     def __init__(self, folders: Mapping[str, Path]) -> None:
         self.name = ", ".join(folders)
-        self._inventory = Inventory(
-            [entry for pool, folder in folders.items() for entry in read_pool(pool, folder)]
-        )
+        entries = [entry for pool, folder in folders.items() for entry in read_pool(pool, folder)]
+        if not entries:
+            places = ", ".join(str(folder) for folder in folders.values())
+            raise BadInventory(f"there are no hosts in {places}: a host is described by a file of its own, *.yaml")
+        self._inventory = Inventory(entries)
 
     def inventory(self, requirements: Requirements) -> Inventory:
         """All hosts of the pools."""
@@ -50,9 +52,11 @@ class DirectoryPools:
         """Connect to all hosts of *match*."""
         transports: dict[str, Transport] = {}
         failures: dict[str, str] = {}
+        for entry in match.hosts.values():
+            _check_reachable(entry)
         for host_id, entry in match.hosts.items():
             try:
-                transports[host_id] = _connect(entry)
+                transports[host_id] = connect_unix(entry.endpoint.address)
             except AgentUnreachable as error:
                 failures[entry.name] = str(error)
         if failures:
@@ -91,7 +95,9 @@ def pool_manager_for(
         if name in configured:
             folders[name] = configured[name]
         elif Path(name).is_dir():
-            folders[Path(name).resolve().name] = Path(name)
+            if Path(name).resolve() not in {folder.resolve() for folder in folders.values()}:
+                short = Path(name).resolve().name
+                folders[name if short in folders or short in configured else short] = Path(name)
         else:
             raise UnknownName(
                 "pool", name, configured, "name a configured pool, or a directory of host files (*.yaml)"
@@ -142,11 +148,10 @@ def _entry(pool: str, data: dict[str, Any], file: Path) -> HostEntry:
     )  # fmt: skip
 
 
-def _connect(entry: HostEntry) -> Transport:
+def _check_reachable(entry: HostEntry) -> None:
     endpoint: Endpoint = entry.endpoint
-    if endpoint.via == "unix":
-        return connect_unix(endpoint.address)
-    raise LabLacks(
-        f"host {entry.name} is reached via {endpoint.via}, which this release cannot do yet; it connects to agents on "
-        "this machine (via: unix) and makes hosts of its own (leave --pool out)"
-    )
+    if endpoint.via != "unix":
+        raise LabLacks(
+            f"host {entry.name} is reached via {endpoint.via}, which this release cannot do yet; it connects to agents "
+            "on this machine (via: unix) and makes hosts of its own (leave --pool out)"
+        )
