@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shakeout.errors import NotInteractive, RunAborted, UsageError
@@ -10,7 +11,7 @@ from shakeout.hosts.recorder import Recorder
 from shakeout.journal.events import Breakpoint, Log, ResultAdded
 
 if TYPE_CHECKING:
-    from shakeout.hosts.job import Job
+    from shakeout.hosts.joblist import JobList
 
 
 class Prompt(Protocol):
@@ -27,16 +28,23 @@ class Prompt(Protocol):
 class PartContext:
     """The run, as the recipe of one part sees it.
 
+    Args:
+        jobs: those of each host.
+
     Attributes:
         failures: descriptions of results that failed.
     """
 
-    def __init__(self, matched: Matched, recorder: Recorder, prompt: Prompt | None) -> None:
+    def __init__(
+        self, matched: Matched, recorder: Recorder, prompt: Prompt | None, jobs: Mapping[str, JobList] | None = None
+    ) -> None:
         self._matched = matched
         self._recorder = recorder
         self._prompt = prompt
         self.failures: list[str] = []
-        self._looking: set[tuple[str, int]] = set()
+        self._jobs = dict(jobs or {})
+        #: (host, its last job before a breakpoint, its last job after that).
+        self._looking: list[tuple[str, int, int]] = []
 
     @property
     def matched(self) -> Matched:
@@ -54,24 +62,30 @@ class PartContext:
         self._recorder.write(Breakpoint(action="reached", text=text))
         if self._prompt is None:
             return
-        before = self._jobs()
+        before = self._last_jobs()
         try:
             go_on = self._prompt.ask(text, self._matched)
         except NotInteractive:
             self._recorder.write(Breakpoint(action="aborted", text="nobody to ask"))
             raise
         finally:
-            self._looking |= self._jobs() - before
+            self._looking += [(host, before[host], last) for host, last in self._last_jobs().items()]
         self._recorder.write(Breakpoint(action="continued" if go_on else "aborted", text=text))
         if not go_on:
             raise RunAborted("aborted at a breakpoint" + (f": {text}" if text else ""))
 
-    def looked_around(self, job: Job) -> bool:
-        """Whether *job* was started at a breakpoint: it is no part of the test, and its end no part of the verdict."""
-        return (job.host, job.id) in self._looking
+    def failed_jobs(self) -> Iterator[tuple[str, int]]:
+        """Host and number of the jobs that ended otherwise than expected.
 
-    def _jobs(self) -> set[tuple[str, int]]:
-        return {(job.host, job.id) for host in self._matched for job in host.jobs}
+        Not those that were started at a breakpoint: they are no part of the test, and their ends none of the verdict.
+        """
+        for host, jobs in self._jobs.items():
+            for number in jobs.failed:
+                if not any(host == name and after < number <= last for name, after, last in self._looking):
+                    yield host, number
+
+    def _last_jobs(self) -> dict[str, int]:
+        return {host: jobs.last for host, jobs in self._jobs.items()}
 
     def log(self, text: str, level: str) -> None:
         """A line in the journal."""

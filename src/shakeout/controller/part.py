@@ -91,7 +91,8 @@ class Part:
             host_id: Host(session, HostDevices(session, links.get(host_id, {}), take_mac), match.hosts[host_id].params)
             for host_id, session in sessions.items()
         }
-        self.context = PartContext(Matched(self.hosts), recorder, prompt)
+        jobs = {host_id: session.jobs for host_id, session in sessions.items()}
+        self.context = PartContext(Matched(self.hosts), recorder, prompt, jobs)
 
     def run(self) -> PartResult:
         """Run `test()` and put the hosts back, whatever happens; the verdict is in the journal when this returns."""
@@ -168,8 +169,7 @@ class Part:
             lost = [session.name for session in self._sessions.values() if session.lost is not None]
             if lost:
                 return PartResult(Verdict.ERROR, HostLost(f"lost during the recipe: {', '.join(lost)}"))
-            jobs = [job for host in self.hosts.values() for job in host.jobs if not self.context.looked_around(job)]
-            failed = any(job.finished and not job.passed for job in jobs) or bool(self.context.failures)
+            failed = any(self.context.failed_jobs()) or bool(self.context.failures)
             return PartResult(Verdict.FAILED if failed else Verdict.PASSED)
         if isinstance(error, AssertionError | RecipeTimeout):
             return PartResult(Verdict.FAILED, error)

@@ -56,7 +56,6 @@ class Host:
     name: str
     props: Props
     params: Props
-    jobs: list[Job]
     _session: Session
     _devices: HostDevices
 
@@ -65,11 +64,15 @@ class Host:
         put(self, "name", session.name)
         put(self, "props", Props(session.name, session.props))
         put(self, "params", Props(session.name, params or {}))
-        put(self, "jobs", [])
         put(self, "_session", session)
         put(self, "_devices", devices)
 
     # -- jobs -----------------------------------------------------------------------------------------
+
+    @property
+    def jobs(self) -> list[Job]:
+        """Its jobs, oldest first: those that run, the latest that have ended, and all that somebody holds."""
+        return self._session.jobs.held()
 
     def run(
         self,
@@ -134,7 +137,7 @@ class Host:
         """The first half of `run`: start it and return; `conclude` is the second."""
         timeout = check_timeout(timeout)
         session = self._session
-        number = session.next_job()
+        number = session.jobs.next_number()
         keep = stdin == PIPE
         order, shown, module = self._order(number, what)
         order = {
@@ -162,7 +165,6 @@ class Host:
         if not inline:
             order["keep_stdin"] = True
         session.start(job, StartJob(number, stdin=rest if inline else b"", **order), event)
-        self.jobs.append(job)
         if not inline:
             job.feed(rest)
         return job

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from shakeout.modules.outcome import RemoteError
 
 #: The longest outcome that a module may send, in bytes.
-_OUTCOME_LIMIT = 64 << 20
+_OUTCOME_LIMIT = 66 << 20
 #: Exit status of a module's process that could not even begin; its outcome is the reason, as text.
 NOT_STARTED = 127
 #: Seconds that a killed job has to be reported dead before its host counts as lost.
@@ -80,7 +80,7 @@ class Job:
         self._ending = ""
         self._dismissed = False
         self._done: Waiter[bool] = Waiter()
-        self._captures = {STDOUT: session.capture(self, "stdout"), STDERR: session.capture(self, "stderr")}
+        self._captures = {STDOUT: session.capture(number, "stdout"), STDERR: session.capture(number, "stderr")}
         self._outcome = bytearray()
         self._owed = {STDOUT: 0, STDERR: 0, OUTCOME: 0}
         self._passed = False
@@ -284,7 +284,7 @@ class Job:
 
     def took(self, stream: int, data: bytes) -> None:
         """Some output came."""
-        if stream == OUTCOME:
+        if stream == OUTCOME and self.module is not None:
             if len(self._outcome) + len(data) > _OUTCOME_LIMIT:
                 raise ProtocolError(f"the result of job {self.id} is longer than {_OUTCOME_LIMIT} bytes")
             self._outcome += data
@@ -303,6 +303,9 @@ class Job:
 
     def ended(self, done: JobDone) -> None:
         """Its leader ended."""
+        status, signal = done.exit_status is not None, done.signal is not None
+        if (status and signal) or not (status or signal or done.error):
+            raise ProtocolError(f"it did not say of job {self.id} how it ended, or said more than one way")
         self.exit_status, self.signal = done.exit_status, done.signal
         self.started_ns, self.finished_ns = done.started_ns, done.finished_ns
         self.pid = done.pid or self.pid
@@ -329,7 +332,7 @@ class Job:
         if self._json and done.exit_status is not None:
             try:
                 self._result = json.loads(self._whole(STDOUT))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 self.reason = self.reason or f"its output is no JSON: {error}"
                 return False
         return done.exit_status == 0 and not done.error
@@ -350,6 +353,7 @@ class Job:
         except ProtocolError as error:
             self.reason = f"what it sent as its result was refused: {error}"
             return False
+        self._outcome = bytearray()  # it may be large, and has been read
         self._result, self._error = outcome.result, outcome.error
         return outcome.passed
 
@@ -363,7 +367,7 @@ class Job:
                 capture.close()
             else:
                 capture.end()
-        self._session.job_finished(self)
+        self._session.job_finished(self, survived=survived)
         with self._lock:
             self._done.set(True)
             if self._ready_fd >= 0:

@@ -14,28 +14,24 @@ import msgspec
 import shakeout
 from shakeout.errors import (
     AgentUnreachable,
-    DeviceError,
     HostLost,
-    JobError,
-    LabLacks,
-    LeaseHeld,
     ProtocolError,
     ShakeoutError,
-    TransferError,
-    UnknownName,
-    UsageError,
-    VersionMismatch,
 )  # fmt: skip
 from shakeout.hosts.capture import ARTIFACT_LIMIT, Capture
 from shakeout.hosts.job import Job
+from shakeout.hosts.joblist import JobList
+from shakeout.hosts.pulse import Pulse
 from shakeout.hosts.recorder import NullRecorder, Recorder
+from shakeout.hosts.refusals import refusal_error, refused_error
 from shakeout.hosts.waiter import Waiter
-from shakeout.journal.events import ClockMeasured, JobFinished, JobStarted
 from shakeout.journal.events import HostLost as HostLostEvent
+from shakeout.journal.events import JobFinished, JobStarted
 from shakeout.wire.connection import Connection
 from shakeout.wire.messages import (
     PROTOCOLS,
     Answer,
+    Credit,
     Ended,
     EndSession,
     FileData,
@@ -47,7 +43,6 @@ from shakeout.wire.messages import (
     Refused,
     SourceText,
     StartJob,
-    Sync,
     SyncReply,
     Welcome,
     controller_decoder,
@@ -61,8 +56,6 @@ if TYPE_CHECKING:
 
 #: Seconds that an agent has to answer Hello.
 OPEN_TIMEOUT = 10.0
-#: Seconds between two looks at a host's clock.
-SYNC_EVERY = 5.0
 #: Seconds that putting a host back may take.
 END_TIMEOUT = 120.0
 
@@ -105,13 +98,10 @@ class Session:
         self.props: dict[str, Any] = {}
         self.lease = ""
         self.lost: str | None = None
-        self.offset_ns = 0
         self._artifact_limit = artifact_limit
         self._reactor = reactor
-        self._jobs: dict[int, Job] = {}
-        self._running = 0
+        self.jobs = JobList()
         self._requests: dict[int, Request] = {}
-        self._numbers = itertools.count(1)
         self._request_numbers = itertools.count(1)
         self._sent: set[str] = set()
         self._opened: Waiter[Welcome] = Waiter()
@@ -119,6 +109,7 @@ class Session:
         self._closing = False
         self._closed = False
         self._connection = Connection(transport, reactor, controller_decoder(), self._message, self._lost)
+        self._pulse = Pulse(name, self._connection, reactor, self.recorder, lambda: not (self._closed or self._closing))
 
     # -- opening and closing --------------------------------------------------------------------------
 
@@ -142,7 +133,6 @@ class Session:
             raise AgentUnreachable(f"its agent did not answer within {timeout:g} s", self.name)
         welcome = self._opened.get()
         self.props, self.lease, self.boot_id = dict(welcome.props), welcome.lease, welcome.boot_id
-        self._reactor.call_soon_threadsafe(self._plan_sync)
 
     def end(self, *, keep: bool = False, timeout: float = END_TIMEOUT) -> Ended:
         """End the session in order: jobs ended, everything undone (unless *keep*), host released.
@@ -181,22 +171,20 @@ class Session:
     # -- jobs -----------------------------------------------------------------------------------------
 
     def start(self, job: Job, order: StartJob, event: JobStarted) -> None:
-        """Start *job*, numbered by `next_job`."""
+        """Start *job*, numbered by `JobList.next_number`."""
         if self.lost is not None:
             raise HostLost(self.lost, self.name)
-        self._jobs[job.id] = job
+        if self._closing:
+            raise HostLost("the host is being restored, nothing can be started on it any more", self.name)
         self.recorder.write(event)
+        self.jobs.add(job)
         self._connection.send(order)
         if self._closed:
             job.lost(self.lost or "")
 
-    def next_job(self) -> int:
-        """The number of the next job on this host."""
-        return next(self._numbers)
-
-    def capture(self, job: Job, name: str) -> Capture:
+    def capture(self, number: int, name: str) -> Capture:
         """Where one stream of a job goes."""
-        return Capture(lambda: self.recorder.artifact(f"{self.name}-job{job.id}-{name}.txt"), self._artifact_limit)
+        return Capture(lambda: self.recorder.artifact(f"{self.name}-job{number}-{name}.txt"), self._artifact_limit)
 
     def whole_output(self, capture: Capture) -> bytes:
         """All of a stream, from its artifact if that is where it is.
@@ -212,8 +200,9 @@ class Session:
             raise ValueError(f"only {len(value)} of {capture.size} bytes were kept")
         return bytes(path.read_bytes())
 
-    def job_finished(self, job: Job) -> None:
-        """Record the end of a job."""
+    def job_finished(self, job: Job, *, survived: bool) -> None:
+        """Record the end of a job; if it has *survived*, processes of it still write."""
+        self.jobs.ended(job, survived=survived)
         out, err = (job.captured(stream) for stream in (1, 2))
         (out_head, out_tail), (err_head, err_tail) = out.excerpt(), err.excerpt()
         self.recorder.write(
@@ -305,13 +294,19 @@ class Session:
     def _message(self, message: Any) -> None:
         kind = type(message)
         if kind is Output:
-            self._job(message.id).took(message.stream, message.data)
+            job = self.jobs.find(message.id)
+            if job is None:  # what it left behind still writes, and nobody wants to know
+                self._connection.send(Credit(message.id, message.stream, len(message.data)))
+            else:
+                job.took(message.stream, message.data)
         elif kind is JobDone:
-            job = self._job(message.id)
-            if not job.finished:
+            job = self.jobs.find(message.id)
+            if job is not None and not job.finished:
                 job.ended(message)
         elif kind is JobStartedMessage:
-            self._job(message.id).pid = message.pid
+            job = self.jobs.find(message.id)
+            if job is not None:
+                job.pid = message.pid
         elif kind is Answer:
             request = self._requests.get(message.id)
             if request is not None:
@@ -327,7 +322,7 @@ class Session:
 
     def _rare(self, message: Any) -> None:
         if isinstance(message, SyncReply):
-            self._measure(message.t_ns, message.host_ns)
+            self._pulse.answered(message)
         elif isinstance(message, Listing):
             request = self._requests.get(message.id)
             if request is not None and request.on_listing is not None:
@@ -337,44 +332,23 @@ class Session:
             if request is not None and request.on_data is not None:
                 request.on_data(message.data)
         elif isinstance(message, Welcome):
-            self._measure(self._hello_ns, message.host_ns)
+            if self._opened.done or not PROTOCOLS[0] <= message.version <= PROTOCOLS[1]:
+                raise ProtocolError(f"a Welcome to protocol {message.version} came, which nobody had asked for")
+            self._pulse.begin(self._hello_ns, message.host_ns)
             self._opened.set(message)
         elif isinstance(message, Refused):
+            if self._opened.done:
+                raise ProtocolError("the session was refused when it had long begun")
             self._closing = True
-            self._opened.fail(_refused(message, self.name))
+            self._opened.fail(refused_error(message, self.name))
         elif isinstance(message, Ended):
+            if not self._closing:
+                raise ProtocolError("the session was ended when nobody had asked for it")
             self._ended.set(message)
 
     def take_fd(self) -> int:
         """The descriptor that came with the message being handled."""
         return self._connection.take_fd()
-
-    def _job(self, number: int) -> Job:
-        job = self._jobs.get(number)
-        if job is None:
-            raise ProtocolError(f"it spoke of a job {number} that was never started")
-        return job
-
-    def _plan_sync(self) -> None:
-        if not self._closed:
-            self._reactor.call_later(SYNC_EVERY, self._sync)
-
-    def _sync(self) -> None:
-        if not self._closed and not self._closing:
-            self._connection.send(Sync(0, time.monotonic_ns()))
-            self._plan_sync()
-
-    def _measure(self, asked_ns: int, host_ns: int) -> None:
-        """Note the host's clock; the true moment lies somewhere between question and answer."""
-        now = time.monotonic_ns()
-        middle = (asked_ns + now) // 2
-        self.offset_ns = host_ns - middle
-        began = getattr(self.recorder, "began_ns", 0)
-        self.recorder.write(
-            ClockMeasured(
-                host=self.name, host_ns=host_ns, offset_ns=self.offset_ns + began, error_ns=(now - asked_ns) // 2
-            )
-        )
 
     def _lost(self, reason: str) -> None:
         self._closed = True
@@ -383,7 +357,7 @@ class Session:
             self.recorder.write(HostLostEvent(host=self.name, reason=self.lost))
         self._opened.fail(AgentUnreachable(reason or "its agent ended the connection", self.name))
         self._ended.fail(HostLost(reason or "its agent ended the connection", self.name))
-        for job in list(self._jobs.values()):
+        for job in self.jobs.open():
             job.lost(reason)
             for stream in (1, 2):
                 job.captured(stream).end()
@@ -409,33 +383,3 @@ def connect_unix(path: str) -> UnixTransport:
         connected.close()
         raise AgentUnreachable(f"{path}: {error.strerror}") from error
     return UnixTransport(connected)
-
-
-def refusal_error(refusal: Refusal, host: str) -> ShakeoutError:
-    """The exception that an agent's refusal stands for."""
-    text = f"{host}: {refusal.text}"
-    if refusal.traceback:
-        text += f"\n{refusal.traceback}"
-    if refusal.code == "device":
-        return DeviceError(text, refusal.errno)
-    if refusal.code == "lacks":
-        return LabLacks(text)
-    if refusal.code == "transfer":
-        return TransferError(text)
-    if refusal.code == "missing":
-        error = UnknownName("device", "")
-        error.args = (text,)
-        return error
-    if refusal.code == "usage":
-        return UsageError(text)
-    return JobError(text)
-
-
-def _refused(message: Refused, host: str) -> ShakeoutError:
-    if message.code == "lease":
-        return LeaseHeld(message.text, host, message.holder)
-    if message.code in ("version", "release"):
-        return VersionMismatch(message.text, host)
-    return AgentUnreachable(message.text, host)
-
-
