@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import TextIO
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO, cast
 
 from shakeout.journal.events import (
     BaseEvent,
@@ -93,48 +94,110 @@ class LiveLines:
 
 
 class StatusLine:
-    """One line at the bottom of a terminal: what runs now, and how much is done."""
+    """One line at the bottom of a terminal: what runs now, and how much is done.
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
-        self._lock = threading.Lock()
+    Nothing of it is left when something else is written to the terminal: that goes through `beside`.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.RLock()
         self._running: dict[tuple[str, int], str] = {}
         self._done = 0
         self._recipe = ""
         self._shown = False
+        #: Whether somebody else has the last line: at a breakpoint, or after a text without a line end.
+        self._prompting = self._unfinished = False
 
     def event(self, event: BaseEvent) -> None:
         """Something was written to the journal."""
         with self._lock:
             if isinstance(event, PartStarted):
-                self._recipe = event.recipe
+                self._recipe, self._done = event.recipe, 0
+                self._running.clear()
             elif isinstance(event, JobStarted):
                 self._running[event.host, event.job] = one_line(event.desc or event.what, 40)
+                self._show()
             elif isinstance(event, JobFinished):
                 self._running.pop((event.host, event.job), None)
                 self._done += 1
-            elif isinstance(event, Breakpoint | PartFinished):
-                self._clear()
-                return
-            else:
-                return
-            self._show()
+                self._show()
+            elif isinstance(event, Breakpoint):
+                self._prompting = event.action == "reached"
+                self.clear()
+            elif isinstance(event, PartFinished):
+                self.clear()
+
+    def beside(self, stream: TextIO) -> TextIO:
+        """*stream*, which leads to the same terminal, as one that erases the status line before it writes."""
+        return cast(TextIO, _Beside(stream, self))
+
+    def clear(self) -> None:
+        """Erase it; the next event shows it again."""
+        with self._lock:
+            if self._shown:
+                self._stream.write("\r\x1b[K")
+                self._stream.flush()
+                self._shown = False
+
+    def make_room(self, text: str) -> None:
+        """*text* is going to be written to the terminal."""
+        with self._lock:
+            self.clear()
+            if text:
+                self._unfinished = not text.endswith("\n")
 
     def _show(self) -> None:
+        if self._prompting or self._unfinished:
+            return
         import shutil
 
         running = "  ".join(f"{host}: {title}" for (host, _), title in list(self._running.items())[-3:])
-        text = f"{self._recipe}: {self._done} jobs done  {running}"
-        width = shutil.get_terminal_size().columns - 1
-        self._stream.write("\r\x1b[K" + text[:width])
+        text = f"{self._recipe}: {self._done} jobs done  {running}".rstrip()
+        self._stream.write("\r\x1b[K" + _fitting(text, shutil.get_terminal_size().columns - 1))
         self._stream.flush()
         self._shown = True
 
-    def _clear(self) -> None:
-        if self._shown:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
-            self._shown = False
+
+class _Beside:
+    """A text stream that shares the terminal with a status line."""
+
+    def __init__(self, stream: TextIO, status: StatusLine) -> None:
+        self._stream = stream
+        self._status = status
+
+    def write(self, text: str) -> int:
+        self._status.make_room(text)
+        return self._stream.write(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __enter__(self) -> TextIO:
+        return self._stream.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._stream.__exit__(*error)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stream)
+
+
+def _fitting(text: str, columns: int) -> str:
+    """As much of *text* as fits; wide characters (Chinese, Japanese, Korean …) take two columns."""
+    if text.isascii():
+        return text[:columns]
+    from unicodedata import east_asian_width
+
+    for place, character in enumerate(text):
+        columns -= 2 if east_asian_width(character) in "WF" else 1
+        if columns < 0:
+            return text[:place]
+    return text
 
 
 def _failed(error: str) -> str:

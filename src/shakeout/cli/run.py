@@ -161,11 +161,15 @@ def _run(
     from shakeout.controller.run import Options, Run
     from shakeout.matching.mapper import ConstraintMapper
 
-    observers: tuple[Observer, ...] = (Descriptions(screen),)
+    status: tuple[Observer, ...] = ()
+    if screen.isatty() and not options["live"] and not options["debug"]:
+        line = StatusLine(screen)
+        status, screen = (line,), line.beside(screen)
+        # What the recipe prints, too; OwnStreams.take_back() ends that.
+        sys.stdout, sys.stderr = line.beside(sys.stdout), line.beside(sys.stderr)
+    observers: tuple[Observer, ...] = (Descriptions(screen), *status)
     if options["live"]:
         observers += (LiveLines(screen),)
-    elif screen.isatty():
-        observers += (StatusLine(screen),)
     if options["debug"]:
         import logging
 
