@@ -29,6 +29,10 @@ from shakeout.wire.plain import pack, unpack
 #: (module, qualified name, sources as (name, filename, sha256, is_package)); module "" for a class of shakeout's.
 ClassSpec = tuple[str, str, tuple[tuple[str, str, str, bool], ...]]
 
+# Made before any fork: making one touches hundreds of pages, each of which is copied in the process that does it.
+_decoder = msgspec.msgpack.Decoder(DeviceCall | SourceText)
+_encode = msgspec.msgpack.Encoder().encode
+
 
 class DeviceServer:
     """Carries out device calls."""
@@ -105,16 +109,14 @@ def serve(channel: socket.socket, order: ForkOrder, codes: CodeCache) -> int:
     mark_agent()
     table = DeviceTable(Netlink(), UndoLog(order.undo_log), protected=order.protected)
     server = DeviceServer(table, codes)
-    decoder = msgspec.msgpack.Decoder(DeviceCall | SourceText)
-    encode = msgspec.msgpack.Encoder().encode
     reader = FrameReader()
     while data := channel.recv(1 << 16):
         for payload in reader.feed(data):
-            message = decoder.decode(payload)
+            message = _decoder.decode(payload)
             if isinstance(message, SourceText):
                 server.source(message)
             else:
-                channel.sendall(frame(encode(server.answer(message))))
+                channel.sendall(frame(_encode(server.answer(message))))
                 sys.stdout.flush()
     return 0
 

@@ -17,6 +17,9 @@ from shakeout.wire.messages import Answer, DeviceCall, Refusal, SourceText
 from shakeout.wire.reactor import Reactor
 from shakeout.wire.transports import UnixTransport
 
+# Made before any fork: making one touches hundreds of pages, each of which is copied in the process that does it.
+_decoder = msgspec.msgpack.Decoder(Answer | Refusal)
+
 
 class DeviceRelay:
     """One session's device process, where shipped device classes live; thrown away with the session."""
@@ -69,8 +72,7 @@ class DeviceRelay:
             self._forker.fork(order, (null, null, null, theirs.fileno()), self._forked, self._exited)
             os.close(null)
             theirs.close()
-            decoder = msgspec.msgpack.Decoder(Answer | Refusal)
-            self._connection = Connection(UnixTransport(ours), self._reactor, decoder, self._answer, self._closed)
+            self._connection = Connection(UnixTransport(ours), self._reactor, _decoder, self._answer, self._closed)
         return self._connection
 
     def _forked(self, pid: int, now: int) -> None:

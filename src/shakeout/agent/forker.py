@@ -17,6 +17,10 @@ from shakeout.wire.transports import READ_SIZE
 #: Seconds that the zygote, which answers in less than one thousandth of them, is waited for.
 _PATIENCE = 5.0
 
+# Made before any fork: making one touches hundreds of pages, each of which is copied in the process that does it.
+_encode = msgspec.msgpack.Encoder().encode
+_decoder = msgspec.msgpack.Decoder(Reports)
+
 OnForked = Callable[[int, int], None]
 OnExit = Callable[[int, int], None]
 
@@ -30,8 +34,6 @@ class Forker:
 
     def __init__(self, zygote: socket.socket, reactor: Reactor, on_lost: Callable[[], None]) -> None:
         self._zygote = zygote
-        self._encode = msgspec.msgpack.Encoder().encode
-        self._decoder = msgspec.msgpack.Decoder(Reports)
         self._reader = FrameReader()
         self._on_lost = on_lost
         self._orders: dict[int, tuple[OnForked, OnExit]] = {}
@@ -52,7 +54,7 @@ class Forker:
         """Have the zygote keep (and compile) the source of a module."""
         if sha256 not in self._sources:
             self._sources.add(sha256)
-            self._zygote.sendall(frame(self._encode(SourceOrder(sha256, filename, text))))
+            self._zygote.sendall(frame(_encode(SourceOrder(sha256, filename, text))))
 
     def fork(self, order: ForkOrder, fds: tuple[int, int, int, int], on_forked: OnForked, on_exit: OnExit) -> None:
         """Have a child forked; the caller keeps (and closes) its own copies of *fds*.
@@ -62,7 +64,7 @@ class Forker:
             on_exit: called with its status, as `os.waitpid` gives it, and the moment of its end.
         """
         self._orders[order.sequence] = (on_forked, on_exit)
-        data = frame(self._encode(order))
+        data = frame(_encode(order))
         sent = socket.send_fds(self._zygote, [data], list(fds))
         if sent < len(data):
             self._zygote.sendall(data[sent:])
@@ -87,7 +89,7 @@ class Forker:
             self._on_lost()
             return
         for payload in self._reader.feed(data):
-            report = self._decoder.decode(payload)
+            report = _decoder.decode(payload)
             if isinstance(report, Forked):
                 on_forked, self._children[report.pid] = self._orders.pop(report.sequence)
                 on_forked(report.pid, report.host_ns)

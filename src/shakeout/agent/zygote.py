@@ -30,14 +30,16 @@ from shakeout.wire.transports import MAX_FDS, READ_SIZE, descriptors
 #: Exit status of a child that could not even begin (the reason went to its channel).
 NOT_STARTED = 127
 
+# Made before any fork: making one touches hundreds of pages, each of which is copied in the process that does it.
+_encode = msgspec.msgpack.Encoder().encode
+_decoder = msgspec.msgpack.Decoder(Orders)
+
 
 class Zygote:
     """The zygote's own process: a blocking loop over its socket and its children's ends."""
 
     def __init__(self, agent: socket.socket, environment: dict[str, str]) -> None:
         self._agent = agent
-        self._encode = msgspec.msgpack.Encoder().encode
-        self._decoder = msgspec.msgpack.Decoder(Orders)
         self._codes = CodeCache()
         self._reader = FrameReader(limit=64 << 20)
         self._fds: list[int] = []
@@ -74,7 +76,7 @@ class Zygote:
             os._exit(0)
         self._fds += descriptors(ancillary)
         for payload in self._reader.feed(data):
-            order = self._decoder.decode(payload)
+            order = _decoder.decode(payload)
             if isinstance(order, SourceOrder):
                 self._codes.add(order.sha256, order.filename, order.text)
             else:
@@ -115,7 +117,7 @@ class Zygote:
 
     def _report(self, report: msgspec.Struct) -> None:
         try:
-            self._agent.sendall(frame(self._encode(report)))
+            self._agent.sendall(frame(_encode(report)))
         except OSError:
             os._exit(0)
 

@@ -144,6 +144,9 @@ def host_environment(name: str) -> dict[str, str]:
 def warm_up() -> None:
     """Load everything that a host's processes will need, so that forks share it."""
     import shakeout.agent.device_process  # noqa: F401
+    from shakeout.wire.messages import agent_decoder
+
+    agent_decoder()
     from shakeout.modules import runner
 
     runner.warm_up()

@@ -9,6 +9,7 @@ Times are nanoseconds of CLOCK_MONOTONIC on the machine that sent them.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal
 
 import msgspec
@@ -320,11 +321,13 @@ ToController = (
 )
 
 
+@cache
 def agent_decoder() -> msgspec.msgpack.Decoder[ToAgent]:
     """Decodes what an agent may be sent."""
     return msgspec.msgpack.Decoder(ToAgent)
 
 
+@cache
 def controller_decoder() -> msgspec.msgpack.Decoder[ToController]:
     """Decodes what a controller may be sent."""
     return msgspec.msgpack.Decoder(ToController)
