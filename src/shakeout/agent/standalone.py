@@ -7,6 +7,7 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from shakeout.agent.properties import collect
@@ -19,13 +20,14 @@ from shakeout.processes.namespaces import become_subreaper
 from shakeout.wire.reactor import Reactor
 
 
-def serve(path: Path, state: Path) -> None:
+def serve(path: Path, state: Path, ready: Callable[[], None] = lambda: None) -> None:
     """Serve controllers that connect to the unix socket *path*, until SIGTERM or SIGINT.
 
     What an agent before this one left half-done (it was killed) is undone first.
 
     Args:
         state: a directory for the lease and the undo log; made if need be.
+        ready: called once controllers are served.
 
     Raises:
         UsageError: the socket or the directory cannot be made.
@@ -51,6 +53,7 @@ def serve(path: Path, state: Path) -> None:
     agent.listen(listener)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stop())
+    reactor.call_soon(ready)
     try:
         reactor.run()
     finally:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -15,8 +16,15 @@ from shakeout.cli import nobody_reads
 from shakeout.cli.commands import COMMANDS, OPTIONS, WIDEST, front_page, terminal_width
 from shakeout.errors import BadDocument, ShakeoutError, did_you_mean
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 #: Commands for which what follows ``--`` is kept apart, as it is not for shakeout.
 _TAKE_THE_REST = ("run", "shell")
+
+
+#: The variable with which a shell asks for completions.
+_COMPLETING = "_SHAKEOUT_COMPLETE"
 
 
 class NobodyReads(Exception):
@@ -34,6 +42,10 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"shakeout.cli.{COMMANDS[name][0]}")
         command: click.Command = getattr(module, name)
+        if _COMPLETING in os.environ:
+            from shakeout.cli.completion import equip
+
+            equip(command)
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
@@ -41,6 +53,14 @@ class LazyGroup(click.Group):
         if name and not name.startswith("-") and name not in COMMANDS:
             ctx.fail(f"there is no command {name!r}{did_you_mean(name, COMMANDS)}")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        commands = [
+            CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return commands if not incomplete.startswith("-") else super().shell_complete(ctx, incomplete)
 
     def get_help(self, ctx: click.Context) -> str:
         return front_page(terminal_width()).rstrip("\n")
@@ -69,6 +89,8 @@ def run_program(arguments: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal's charset lacks is no error
+    if _COMPLETING in os.environ:
+        import shakeout.cli.completion  # noqa: F401 - registers how bash is answered
     debug = "-d" in words or "--debug" in words
     try:
         status = shakeout_command.main(

@@ -9,27 +9,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shakeout.cli.completion import complete_run
-from shakeout.cli.settings import settings_for, use_colour
+from shakeout.cli.settings import use_colour
+from shakeout.cli.store import RUN_HELP, find_run, run_store
 from shakeout.cli.table import Column, format_option, print_fields, print_json, print_table
 from shakeout.errors import UsageError
 from shakeout.journal.reader import State
 
 if TYPE_CHECKING:
     from shakeout.controller.hostbook import HostBook
-    from shakeout.journal.runs import RunEntry, RunStore
+    from shakeout.journal.runs import RunEntry
 
 #: Rows of a table that nobody limited.
 _ROWS = 30
-
-_RUN_HELP = "RUN is a run's id, its beginning or its end, or 'last'."
-
-
-def run_store() -> RunStore:
-    """The runs of the configured folder."""
-    from shakeout.journal.runs import RunStore
-
-    return RunStore(settings_for().runs_dir)
 
 
 @click.group()
@@ -73,24 +64,25 @@ def list_runs(limit: int | None, form: str) -> None:
 
 @runs.command(
     "show",
+    short_help="Show what a run came to, and where it is.",
     epilog=f"""\b
-{_RUN_HELP}
+{RUN_HELP}
 Examples:
   shakeout runs show last
   shakeout runs show 20261120-13 --format json
 """,
 )
-@click.argument("run", shell_complete=complete_run)
+@click.argument("run")
 @format_option
 def show_run(run: str, form: str) -> None:
     """Show a run: what it came to, and where its journal, its artifacts and its hosts are."""
     from shakeout.controller.hostbook import read_book
+    from shakeout.journal.runs import RunStore
     from shakeout.report.fold import load
     from shakeout.report.summary import summary
 
-    store = run_store()
-    folder = store.find(run)
-    entry = store.entry(folder.name)
+    folder = find_run(run)
+    entry = RunStore(folder.parent).entry(folder.name)
     book = read_book(folder)
     if form == "json":
         print_json({**_as_json(entry), **_places(folder, book)})
@@ -104,21 +96,22 @@ def show_run(run: str, form: str) -> None:
 
 @runs.command(
     "rm",
+    short_help="Remove runs, and the hosts that they kept.",
     epilog=f"""\b
-{_RUN_HELP}
+{RUN_HELP}
 Examples:
   shakeout runs rm last
   shakeout runs rm 20261120-134501-4000 20261120-134622-5111
 """,
 )
-@click.argument("names", metavar="RUN...", nargs=-1, required=True, shell_complete=complete_run)
+@click.argument("names", metavar="RUN...", nargs=-1, required=True)
 def remove_runs(names: tuple[str, ...]) -> None:
     """Remove runs, and the hosts that they kept. A run that goes on is not removed."""
     from shakeout.controller.hostbook import read_book
+    from shakeout.journal.runs import RunStore
 
-    store = run_store()
-    folders = list(dict.fromkeys(store.find(name) for name in names))
-    running = [folder.name for folder in folders if store.entry(folder.name).state is State.RUNNING]
+    folders = list(dict.fromkeys(find_run(name) for name in names))
+    running = [f.name for f in folders if RunStore(f.parent).entry(f.name).state is State.RUNNING]
     if running:
         raise UsageError(
             f"{_listed(running)} still running, so nothing was removed; end what runs first (Ctrl-C), or leave it out"
@@ -128,7 +121,7 @@ def remove_runs(names: tuple[str, ...]) -> None:
         book = read_book(folder)
         if book is not None:
             failed += _give_back(book)
-        click.echo(f"removed {store.remove(folder.name)}")
+        click.echo(f"removed {RunStore(folder.parent).remove(folder.name)}")
     if failed:
         click.echo(f"shakeout: not everything could be put back: {'; '.join(failed)}", err=True)
         raise click.exceptions.Exit(3)

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shakeout.cli.completion import complete_host, complete_run
 from shakeout.cli.program import leave
-from shakeout.cli.runs import run_store
+from shakeout.cli.store import RUN_HELP, find_run
 from shakeout.errors import AgentUnreachable, HostLost, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -29,8 +28,8 @@ _SHELL = "exec ${SHELL:-/bin/bash} -i"
 
 
 @click.command(
-    epilog="""\b
-RUN is a run's id, its beginning or its end, or 'last'.
+    epilog=f"""\b
+{RUN_HELP}
 A COMMAND of one word is read by bash; several words are a program and its arguments, as they are.
 Its exit status is that of shakeout.
 Examples:
@@ -40,15 +39,15 @@ Examples:
 """,
     options_metavar="[OPTIONS]",
 )
-@click.argument("run", shell_complete=complete_run)
-@click.argument("host", metavar="HOST [-- COMMAND...]", shell_complete=complete_host)
+@click.argument("run")
+@click.argument("host", metavar="HOST [-- COMMAND...]")
 @click.pass_context
 def shell(ctx: click.Context, run: str, host: str) -> None:
     """Open a shell on HOST, a host that RUN has kept (--keep), stands still with at a breakpoint, or uses now."""
     from shakeout.controller.kept import connect
     from shakeout.hosts.attachment import Attachment
 
-    folder = run_store().find(run)
+    folder = find_run(run)
     book = _book(folder)
     if host not in book.hosts:
         raise UnknownName("host of this run", host, book.hosts)
