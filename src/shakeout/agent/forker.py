@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import time
+from collections import deque
 from collections.abc import Callable
 
 import msgspec
 
 from shakeout.agent.forking import Exited, Forked, ForkOrder, Reports, SourceOrder
 from shakeout.wire.framing import FrameReader, frame
-from shakeout.wire.reactor import READ, Reactor
+from shakeout.wire.reactor import READ, WRITE, Reactor
 from shakeout.wire.transports import READ_SIZE
 
 #: Seconds that the zygote, which answers in less than one thousandth of them, is waited for.
@@ -41,9 +43,12 @@ class Forker:
         self._sources: set[str] = set()
         self._sequence = 0
         self._lost = False
+        #: What the zygote has not taken yet. Never waited for: it may be waiting itself, for its reports to be read.
+        self._waiting: deque[tuple[bytes, tuple[int, ...]]] = deque()
+        zygote.setblocking(False)
         self._fd = zygote.fileno()
         self._reactor = reactor
-        reactor.watch(self._fd, READ, self._receive)
+        reactor.watch(self._fd, READ, self._ready)
 
     def next_sequence(self) -> int:
         """A number for the next order."""
@@ -54,7 +59,7 @@ class Forker:
         """Have the zygote keep (and compile) the source of a module."""
         if sha256 not in self._sources:
             self._sources.add(sha256)
-            self._zygote.sendall(frame(_encode(SourceOrder(sha256, filename, text))))
+            self._send(frame(_encode(SourceOrder(sha256, filename, text))), ())
 
     def fork(self, order: ForkOrder, fds: tuple[int, int, int, int], on_forked: OnForked, on_exit: OnExit) -> None:
         """Have a child forked; the caller keeps (and closes) its own copies of *fds*.
@@ -64,23 +69,58 @@ class Forker:
             on_exit: called with its status, as `os.waitpid` gives it, and the moment of its end.
         """
         self._orders[order.sequence] = (on_forked, on_exit)
-        data = frame(_encode(order))
-        sent = socket.send_fds(self._zygote, [data], list(fds))
-        if sent < len(data):
-            self._zygote.sendall(data[sent:])
+        self._send(frame(_encode(order)), fds)
 
     def settle(self) -> None:
         """Wait until it is known as which process every order runs: what is to be ended must have a number."""
         poll = select.poll()
-        poll.register(self._fd, select.POLLIN)
         deadline = time.monotonic() + _PATIENCE
         while self._orders and not self._lost and (rest := deadline - time.monotonic()) > 0:
-            if poll.poll(rest * 1000):
-                self._receive(select.POLLIN)
+            poll.register(self._fd, READ | WRITE if self._waiting else READ)
+            for _, events in poll.poll(rest * 1000):
+                self._ready(events)
 
-    def _receive(self, events: int) -> None:
+    def _send(self, data: bytes, fds: tuple[int, ...]) -> None:
+        if not self._waiting:
+            sent = self._try(data, fds)
+            if sent == len(data):
+                return
+            data, fds = data[sent:], () if sent else fds
+            self._reactor.modify(self._fd, READ | WRITE)
+        self._waiting.append((data, tuple(os.dup(fd) for fd in fds)))
+
+    def _try(self, data: bytes, fds: tuple[int, ...]) -> int:
+        """Send as much as goes now; 0 also if the zygote is gone, which reading tells."""
+        try:
+            return socket.send_fds(self._zygote, [data], list(fds)) if fds else self._zygote.send(data)
+        except OSError:
+            return 0
+
+    def _ready(self, events: int) -> None:
+        if events & WRITE:
+            self._flush()
+        if events & ~WRITE:
+            self._receive()
+
+    def _flush(self) -> None:
+        while self._waiting:
+            data, fds = self._waiting.popleft()
+            sent = self._try(data, fds)
+            if not sent:
+                self._waiting.appendleft((data, fds))
+                return
+            for fd in fds:
+                os.close(fd)
+            if sent < len(data):
+                self._waiting.appendleft((data[sent:], ()))
+                return
+        self._reactor.modify(self._fd, READ)
+
+    def _receive(self) -> None:
         try:
             data = self._zygote.recv(READ_SIZE)
+        except BlockingIOError:
+            return
         except OSError:
             data = b""
         if not data:
