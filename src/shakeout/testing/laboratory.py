@@ -94,6 +94,11 @@ class Laboratory:
         self.loop.close()
 
     def __enter__(self) -> Laboratory:
+        try:
+            self._lab.ready()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(

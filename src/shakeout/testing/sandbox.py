@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from shakeout.agent.standalone import serve
-from shakeout.devices.netlink import Change, Netlink
+from shakeout.devices.netlink import Change, Netlink, Peer
 from shakeout.labs import rootfs
 from shakeout.processes.namespaces import NEWIPC, NEWNET, NEWNS, NEWPID, NEWUTS, sethostname, unshare
 
@@ -47,7 +47,9 @@ def _inside(folder: int, name: str, scratch: str, mounts: list[tuple[str, str]])
     rootfs.build(scratch, mounts, userxattr=False)
     sethostname(name)
     with Netlink() as netlink:
-        netlink.link_set(netlink.link("lo").index, Change(up=True))
+        netlink.link_add("veth", "eth0", hwaddr="52:54:00:00:00:01", peer=Peer("eth1", hwaddr="52:54:00:00:00:02"))
+        for link in ("lo", "eth0", "eth1"):
+            netlink.link_set(netlink.link(link).index, Change(up=True))
     agent = os.fork()
     if agent == 0:
         os.setsid()

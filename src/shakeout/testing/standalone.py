@@ -24,7 +24,8 @@ _PATIENCE = 20.0
 class StandaloneAgent:
     """``shakeout agent`` in private namespaces (network, mounts, processes), on a private copy of the file systems.
 
-    What is done on it goes when it goes. Needs root. A context manager.
+    It has the interfaces lo, eth0 and eth1 (a cable between these two). What is done on it goes when it goes. Needs
+    root. A context manager.
 
     Attributes:
         path: the unix socket that it listens on.
