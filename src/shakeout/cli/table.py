@@ -44,6 +44,7 @@ def format_option(command: F) -> F:
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     """Print *rows*: in colour, fitted to its width, on a terminal; elsewhere a line each, whole and aligned."""
+    rows = [[" ".join(text.split()) if "\n" in text else text for text in row] for row in rows]
     if sys.stdout.isatty() or use_colour(sys.stdout):
         _print_on_terminal(columns, rows)
         return
