@@ -39,8 +39,8 @@ def collect(*, lab: str = "") -> dict[str, Value]:
 def boot_id() -> str:
     """The kernel's name for this boot."""
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123
-            return file.read().strip()
+        with open("/proc/sys/kernel/random/boot_id", "rb", buffering=0) as file:  # noqa: PTH123
+            return file.read().decode().strip()
     except OSError:
         return ""
 

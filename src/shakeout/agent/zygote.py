@@ -58,7 +58,6 @@ class Zygote:
         poll = select.poll()
         poll.register(self._agent, select.POLLIN)
         poll.register(children, select.POLLIN)
-        gc.collect()
         gc.freeze()
         while True:
             for fd, _ in poll.poll():

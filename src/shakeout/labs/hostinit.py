@@ -7,6 +7,7 @@ import os
 import pwd
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,11 +17,16 @@ from shakeout.agent.zygote import start_zygote
 from shakeout.devices.netlink import Change, Netlink, Peer
 from shakeout.labs import rootfs
 from shakeout.labs.orders import MakeHost
-from shakeout.processes.namespaces import NEWIPC, NEWNET, NEWNS, NEWPID, NEWUTS, set_process_name, sethostname, unshare
+from shakeout.processes.namespaces import NEWIPC, NEWNET, NEWNS, NEWUTS, set_process_name, sethostname, unshare
 from shakeout.wire.reactor import Reactor
 
-#: All namespaces of a host.
-KINDS = NEWNS | NEWUTS | NEWIPC | NEWNET | NEWPID
+#: The namespaces that a host makes for itself; of its PID namespace it is process 1 already.
+KINDS = NEWNS | NEWUTS | NEWIPC | NEWNET
+
+#: The index of the loopback device in every network namespace.
+LOOPBACK = 1
+#: The agent's own files.
+STATE = "/run/shakeout"
 
 
 class HostPlan:
@@ -29,6 +35,7 @@ class HostPlan:
     Attributes:
         bridges: index, in the laboratory's own network namespace, of each network's bridge.
         number: of the host in its laboratory; names its ends on the bridges.
+        mounts: what is mounted where, as `rootfs.mount_points` says it.
     """
 
     def __init__(
@@ -37,6 +44,7 @@ class HostPlan:
         number: int,
         bridges: dict[str, int],
         scratch: str,
+        mounts: list[tuple[str, str]],
         properties: dict[str, Value],
         *,
         privileged: bool,
@@ -45,44 +53,38 @@ class HostPlan:
         self.number = number
         self.bridges = bridges
         self.scratch = scratch
+        self.mounts = mounts
         self.properties = properties
         self.privileged = privileged
 
 
 def launch(plan: HostPlan, listener: socket.socket, report: int) -> NoReturn:
-    """Become a host, from a fresh fork of the spawner: never returns.
+    """Become a host, in a fresh fork of the spawner that is process 1 of a PID namespace: never returns.
 
-    Writes to *report* the new host's pid and a line end, then "ready", or what went wrong.
+    Writes to *report* "ready", or what went wrong.
     """
     status = 1
     try:
-        mounts = rootfs.mount_points()
         switch = Netlink()  # stays in the laboratory's namespace: that is where the other ends of the links are
         unshare(KINDS)
-        pid = os.fork()
-        if pid:
-            os.write(report, f"{pid}\n".encode())
-            os._exit(0)
-        _run(plan, listener, report, switch, mounts)
+        _run(plan, listener, report, switch)
     except BaseException as error:  # noqa: BLE001 - the edge of a process: whatever it is, say it
         os.write(report, f"{error}".encode(errors="replace"))
     finally:
         os._exit(status)
 
 
-def _run(
-    plan: HostPlan, listener: socket.socket, report: int, switch: Netlink, mounts: list[tuple[str, str]]
-) -> NoReturn:
+def _run(plan: HostPlan, listener: socket.socket, report: int, switch: Netlink) -> NoReturn:
     set_process_name("shakeout-agent")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)  # ignored by the spawner; a host's jobs shall hear them
-    rootfs.build(plan.scratch, mounts, userxattr=not plan.privileged)
+    rootfs.build(plan.scratch, plan.mounts, userxattr=not plan.privileged)
     sethostname(plan.order.name)
     _network(plan, switch)
     switch.close()
-    state = Path("/run/shakeout")
-    state.mkdir(mode=0o700)
+    state = Path(STATE)
+    os.mkdir(STATE, 0o700)  # noqa: PTH102
     environment = host_environment(plan.order.name)
     os.chdir(environment["HOME"] if os.path.isdir(environment["HOME"]) else "/")  # noqa: PTH112
     _, zygote = start_zygote(environment)
@@ -92,7 +94,6 @@ def _run(
     agent.listen(listener)
     os.write(report, b"ready")
     os.close(report)
-    gc.collect()
     gc.freeze()
     reactor.run()
     os._exit(0)
@@ -101,11 +102,12 @@ def _run(
 def _network(plan: HostPlan, switch: Netlink) -> None:
     # Addresses are usable at once: nobody else can have them in here.
     for scope in ("all", "default"):
-        path = Path(f"/proc/sys/net/ipv6/conf/{scope}/accept_dad")
-        if path.exists():
-            path.write_text("0")
+        with suppress(FileNotFoundError):  # a kernel without IPv6
+            fd = os.open(f"/proc/sys/net/ipv6/conf/{scope}/accept_dad", os.O_WRONLY | os.O_CLOEXEC)
+            os.write(fd, b"0")
+            os.close(fd)
     with Netlink() as own:
-        own.link_set(own.link("lo").index, Change(up=True))
+        own.link_set(LOOPBACK, Change(up=True))
         for number, port in enumerate(plan.order.ports):
             switch.link_add(
                 "veth",
@@ -114,7 +116,7 @@ def _network(plan: HostPlan, switch: Netlink) -> None:
                 up=True,
                 peer=Peer(name=port.name, hwaddr=port.hwaddr, netns_pid=1),
             )
-            own.link_set(own.link(port.name).index, Change(up=True))
+            own.link_set(0, Change(name=port.name, up=True))  # 0: the one of that name
 
 
 def host_environment(name: str) -> dict[str, str]:

@@ -46,6 +46,7 @@ from shakeout.processes.namespaces import (
     NEWUTS,
     mount,
     set_process_name,
+    setns,
     unshare,
 )  # fmt: skip
 from shakeout.processes.streams import open_missing_streams
@@ -147,9 +148,10 @@ def explain(error: BaseException) -> str:
 class _Pending:
     """A host that is being made."""
 
-    def __init__(self, name: str, path: str) -> None:
+    def __init__(self, name: str, path: str, pid: int) -> None:
         self.name = name
         self.path = path
+        self.pid = pid
         self.said = b""
 
 
@@ -213,10 +215,12 @@ class Spawner:
         mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
         from shakeout.agent.properties import collect
         from shakeout.devices.netlink import Netlink
-        from shakeout.labs import hostinit
+        from shakeout.labs import hostinit, rootfs
 
         hostinit.warm_up()
         self._switch = Netlink()
+        self._mounts = rootfs.mount_points()
+        self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         (self._folder.path / "mnt").mkdir(mode=0o700)
         self._properties = collect(lab="netns")
         gc.collect()
@@ -276,18 +280,36 @@ class Spawner:
             return
         self._made += 1
         plan = hostinit.HostPlan(
-            order, self._made, self._bridges, str(self._folder.path / "mnt"), self._properties,
+            order, self._made, self._bridges, str(self._folder.path / "mnt"), self._mounts, self._properties,
             privileged=self._privileged,
         )  # fmt: skip
         read, write = os.pipe2(os.O_CLOEXEC)
-        if os.fork() == 0:
+        try:
+            pid = self._fork_process_1()
+        except OSError as error:
+            for end in (read, write, listener.detach()):
+                os.close(end)
+            self._report(HostFailed(order.name, f"no process can be made for it: {error.strerror}"))
+            return
+        if pid == 0:
             self._forget_all()
             os.close(read)
             hostinit.launch(plan, listener, write)
         os.close(write)
         listener.close()
-        self._pending[read] = _Pending(order.name, path)
+        self._pending[read] = _Pending(order.name, path, pid)
         self._poll.register(read, select.POLLIN)
+
+    def _fork_process_1(self) -> int:
+        """Fork into a PID namespace of its own; as `os.fork`."""
+        unshare(NEWPID)  # concerns children only
+        pid = -1
+        try:
+            pid = os.fork()
+        finally:
+            if pid:
+                setns(self._own_pids, NEWPID)
+        return pid
 
     def _remove_hosts(self) -> None:
         ends = [os.pidfd_open(pid) for pid in self._hosts]
@@ -336,19 +358,17 @@ class Spawner:
             return
         data = os.read(fd, 4096)
         pending.said += data
-        first, separator, rest = pending.said.partition(b"\n")
-        ready = bool(separator) and rest == b"ready"
+        ready = pending.said == b"ready"
         if not ready and data:
             return  # more to come
         self._poll.unregister(fd)
         os.close(fd)
         del self._pending[fd]
         if ready:
-            pid = int(first)
-            self._hosts[pid] = pending.path
-            self._report(HostReady(pending.name, pending.path, pid))
+            self._hosts[pending.pid] = pending.path
+            self._report(HostReady(pending.name, pending.path, pending.pid))
             return
-        text = (rest or first).decode(errors="replace")
+        text = pending.said.decode(errors="replace")
         self._report(HostFailed(pending.name, text or "it ended before it was ready"))
 
     def _reap(self) -> None:
