@@ -143,7 +143,9 @@ class Agent:
         if hello.role == "attach":
             return self._attach(peer, hello)
         if self._holder is not None:
-            return Refused("lease", f"the host is held by {self._controller}", holder=self._controller)
+            if not self._kept or hello.run != self._holder.run:
+                return Refused("lease", f"the host is held by {self._controller}", holder=self._controller)
+            return self._take_over(peer, hello)
         try:
             self._lease.take(hello.controller)
         except LeaseHeld as error:
@@ -152,6 +154,15 @@ class Agent:
         self._mark_path.write_text(mark)
         self._controller = hello.controller
         self._holder = Session(self, peer.connection, hello.run, mark, attached=False)
+        return self._holder
+
+    def _take_over(self, peer: Peer, hello: Hello) -> Session:
+        """The run that has kept the host is back: what it left is its own again, to be ended and undone."""
+        kept = self._holder
+        assert kept is not None
+        self._kept = False
+        self._controller = hello.controller
+        self._holder = Session(self, peer.connection, hello.run, kept.mark, attached=False, kept=kept)
         return self._holder
 
     def _attach(self, peer: Peer, hello: Hello) -> Session | Refused:

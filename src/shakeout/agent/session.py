@@ -51,14 +51,21 @@ class Session:
     """Carries out what one connection asks for.
 
     An *attached* session (another terminal on a host that a run holds) has jobs only, and ends nothing but them.
+
+    Args:
+        mark: what all processes of the session's jobs are known by.
+        kept: the session of the same run that left the host as it was; its jobs and changes are this one's.
     """
 
-    def __init__(self, agent: Agent, connection: Connection, run: str, mark: str, *, attached: bool) -> None:
+    def __init__(
+        self, agent: Agent, connection: Connection, run: str, mark: str, *, attached: bool, kept: Session | None = None
+    ) -> None:
         self.run = run
         self.mark = mark
         self._agent = agent
         self._connection = connection
         self._over = False
+        self._kept = kept
         send = connection.send
         self._jobs = JobTable(agent.reactor, send, agent.children, agent.forker, agent.environment, mark)
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -108,13 +115,19 @@ class Session:
             return (), ()
         self._over = True
         self._agent.forker.settle()
-        survivors = self._jobs.end_all()
+        survivors = self._end_processes()
         if self.attached:
             return (), survivors
-        self._devices.end()
-        self._transfers.abandon()
         steps = tuple(Step(step.text, step.error) for step in replay(self._undo))
         return steps, survivors
+
+    def _end_processes(self) -> tuple[str, ...]:
+        """Kill all that runs for this session; the command lines of what had outlived its job."""
+        survivors = self._jobs.end_all()
+        if not self.attached:
+            self._devices.end()
+            self._transfers.abandon()
+        return survivors + (self._kept._end_processes() if self._kept is not None else ())
 
     def _end(self, order: EndSession) -> None:
         if order.keep:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shakeout.controller.hostbook import HostBook
-from shakeout.errors import AgentUnreachable, HostError, LabLacks
+from shakeout.controller.hostbook import HostBook, read_book
+from shakeout.errors import AgentUnreachable, HostError, LabLacks, UndoFailed
 from shakeout.hosts.loop import LoopThread
 from shakeout.hosts.session import Session, connect_unix
 from shakeout.labs.removal import remove_lab
@@ -42,6 +42,21 @@ def give_back(book: HostBook) -> list[str]:
         return [text for name, address in book.hosts.items() for text in _put_back(name, address, book.run, loop)]
     finally:
         loop.close()
+
+
+def give_back_earlier(folder: Path) -> None:
+    """Put back the hosts that an earlier part of the run in *folder* has kept: only those of the last part stay.
+
+    Those that a laboratory made it removes itself, when it makes others.
+
+    Raises:
+        UndoFailed: not everything could be put back.
+    """
+    book = read_book(folder)
+    if book is not None and book.kept and not book.lab:
+        failed = give_back(book)
+        if failed:
+            raise UndoFailed("; ".join(failed))
 
 
 def _put_back(name: str, address: str, run: str, loop: LoopThread) -> list[str]:

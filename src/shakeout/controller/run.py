@@ -13,6 +13,7 @@ import shakeout
 from shakeout.controller.failure import one_paragraph
 from shakeout.controller.hostbook import HostBook, drop_book, write_book
 from shakeout.controller.interrupts import Interrupts
+from shakeout.controller.kept import give_back_earlier
 from shakeout.controller.part import Part, PartResult
 from shakeout.controller.recorder import Observer, PartRecorder, Trouble
 from shakeout.errors import AgentUnreachable, BadRecipe, HostError, NoMatch, UsageError
@@ -206,6 +207,8 @@ class Run:
 
     def _on_match(self, recipe: BaseRecipe, match: Match, index: int) -> PartResult | Collection[str]:
         """Run *recipe* on *match*; or the names of hosts that did not answer."""
+        if self._options.keep:
+            give_back_earlier(self.folder)
         opened = self._pools.open(match)
         failures = dict(opened.failures)
         sessions: dict[str, Session] = {}
