@@ -71,7 +71,7 @@ class Host:
 
     @property
     def jobs(self) -> list[Job]:
-        """Its jobs, oldest first: those that run, the latest that have ended, and all that somebody holds."""
+        """Its jobs, oldest first: those that run, and of those that have ended all that somebody holds."""
         return self._session.jobs.held()
 
     def run(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
-from collections import deque
 from typing import TYPE_CHECKING
 
 from shakeout.errors import ProtocolError
@@ -13,12 +12,9 @@ from shakeout.errors import ProtocolError
 if TYPE_CHECKING:
     from shakeout.hosts.job import Job
 
-#: Jobs that have ended and are kept although nobody holds them.
-RECENT = 64
-
 
 class JobList:
-    """Those that run (or have left processes behind), the latest that have ended, and whatever the recipe holds.
+    """Those that run (or have left processes behind), and of those that have ended whatever somebody holds.
 
     Used by the recipe's threads and the loop's.
 
@@ -32,7 +28,6 @@ class JobList:
         self._numbers = itertools.count(1)
         self._last = 0
         self._open: dict[int, Job] = {}
-        self._recent: deque[Job] = deque(maxlen=RECENT)
         self._ended: weakref.WeakValueDictionary[int, Job] = weakref.WeakValueDictionary()
 
     @property
@@ -57,7 +52,6 @@ class JobList:
             if not job.passed:
                 self.failed.append(job.id)
             if not survived and self._open.pop(job.id, None) is not None:
-                self._recent.append(job)
                 self._ended[job.id] = job
 
     def find(self, number: int) -> Job | None:

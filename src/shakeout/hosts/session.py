@@ -106,6 +106,7 @@ class Session:
         self._sent: set[str] = set()
         self._opened: Waiter[Welcome] = Waiter()
         self._ended: Waiter[Ended] = Waiter()
+        self._gone: Waiter[bool] = Waiter()
         self._closing = False
         self._closed = False
         self._connection = Connection(transport, reactor, controller_decoder(), self._message, self._lost)
@@ -157,6 +158,7 @@ class Session:
             return self._ended.get()
         finally:
             self.abandon()
+            self._gone.wait(1.0)  # so that nothing of the session is left when this returns
 
     def abandon(self) -> None:
         """Close the connection; the agent then ends the session by itself."""
@@ -352,6 +354,7 @@ class Session:
 
     def _lost(self, reason: str) -> None:
         self._closed = True
+        self._gone.set(True)
         if not self._closing:
             self.lost = reason or "its agent ended the connection"
             self.recorder.write(HostLostEvent(host=self.name, reason=self.lost))
