@@ -326,6 +326,12 @@ class Job:
             self.reason = f"host {self.host} was lost: {reason or 'its connection ended'}"
             self._finish(False, lost=True)
 
+    def left(self) -> None:
+        """Its host is kept as it is, and so it goes on; that is no failure."""
+        if not self.finished:
+            self.reason = "left running on the kept host"
+            self._finish(not self.expected_fail)
+
     def _conclude(self, done: JobDone) -> bool:
         if self.module is not None and not done.error:
             return self._read_outcome()

@@ -108,6 +108,7 @@ class Session:
         self._ended: Waiter[Ended] = Waiter()
         self._gone: Waiter[bool] = Waiter()
         self._closing = False
+        self._keeps = False
         self._closed = False
         self._connection = Connection(transport, reactor, controller_decoder(), self._message, self._lost)
         self._pulse = Pulse(name, self._connection, reactor, self.recorder, lambda: not (self._closed or self._closing))
@@ -147,6 +148,7 @@ class Session:
     def begin_end(self, *, keep: bool = False) -> None:
         """Ask for the end; `finish_end` waits for it."""
         self._closing = True
+        self._keeps = keep
         self._connection.send(EndSession(keep))
 
     def finish_end(self, timeout: float = END_TIMEOUT) -> Ended:
@@ -361,7 +363,10 @@ class Session:
         self._opened.fail(AgentUnreachable(reason or "its agent ended the connection", self.name))
         self._ended.fail(HostLost(reason or "its agent ended the connection", self.name))
         for job in self.jobs.open():
-            job.lost(reason)
+            if self._keeps and not reason:
+                job.left()
+            else:
+                job.lost(reason)
             for stream in (1, 2):
                 job.captured(stream).end()
         for request in list(self._requests.values()):
