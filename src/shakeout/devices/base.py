@@ -334,7 +334,10 @@ class Device:
         if self._created and not lasting:
             return []
         name = old._link().name if old is not None else ""
-        return inverse.of_master(self._netlink, link, self.netns, lasting, name, created=self._created)
+        passing = old is not None and old._created
+        return inverse.of_master(
+            self._netlink, link, self.netns, lasting, name, created=self._created, passing=passing
+        )
 
     # --- what is the same on both sides
 

@@ -171,19 +171,20 @@ def of_addresses(netlink: Netlink, link: Link, netns: str, family: int) -> list[
 
 
 def of_master(
-    netlink: Netlink, link: Link, netns: str, bridges: list[Link], master_name: str, *, created: bool
+    netlink: Netlink, link: Link, netns: str, bridges: list[Link], master_name: str, *, created: bool, passing: bool
 ) -> list[UndoEntry]:
     """For giving *link* another master: a bridge's MTU and address follow its ports.
 
     Args:
         bridges: the old and the new master, as far as they outlive the recipe.
         created: *link* does not.
+        passing: the old master does not, so that it may be gone at the undo, and an older entry has the one before.
     """
     old = {"master": link.master, "master_name": master_name, "may_be_gone": created}
     return [
         *(restore(bridge, netns, mtu=bridge.mtu, hwaddr=bridge.hwaddr) for bridge in bridges),
         *(forwarding(netlink, link, netns) if link.master else ()),
-        restore(link, netns, **old),
+        *(() if passing else (restore(link, netns, **old),)),
     ]
 
 
