@@ -153,8 +153,8 @@ class Session:
         def change() -> bytes:
             path = settings.locate(order.path)
             old = settings.read(path)
-            self._undo.append(SysctlSet(path=path, value=chosen(old)))
-            settings.write(path, order.value)
+            undo = SysctlSet(path=path, value=chosen(old))
+            settings.write(path, order.value, lambda: self._undo.append(undo))
             return pack(old)
 
         self._answer(order.id, change)

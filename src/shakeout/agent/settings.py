@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 
 from shakeout.errors import LabLacks, ShakeoutError, UsageError
 
@@ -49,8 +50,11 @@ def read(path: str) -> bytes:
         raise _explain(path, error) from error
 
 
-def write(path: str, value: bytes) -> None:
+def write(path: str, value: bytes, before: Callable[[], None]) -> None:
     """Set it.
+
+    Args:
+        before: called when it is known that it can be written, just before it is: writes down the undo.
 
     Raises:
         LabLacks: it belongs to the whole machine, not to this host.
@@ -59,6 +63,7 @@ def write(path: str, value: bytes) -> None:
     try:
         fd = os.open(locate(path), os.O_WRONLY | os.O_CLOEXEC)
         try:
+            before()
             os.write(fd, value or b"\n")  # the kernel is not told of a write of nothing
         finally:
             os.close(fd)
@@ -67,7 +72,8 @@ def write(path: str, value: bytes) -> None:
 
 
 def _explain(path: str, error: OSError, value: bytes | None = None) -> ShakeoutError:
-    if error.errno == errno.EROFS:
+    forbidden = error.errno in (errno.EACCES, errno.EPERM) and path.startswith("/proc/sys/") and os.geteuid() == 0
+    if error.errno == errno.EROFS or (value is not None and forbidden):
         return LabLacks(
             f"{path} belongs to the whole machine, not to this host, so this laboratory cannot set it; "
             "--lab uml and --lab qemu have a kernel of their own for each host"

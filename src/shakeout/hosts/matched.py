@@ -71,11 +71,13 @@ class Matched:
             "bg": bg, "fail": fail, "timeout": 0 if bg else timeout, "path": path, "json": json, "netns": netns,
             "desc": desc, "stdin": stdin, "env": env, "user": user,
         }  # fmt: skip
-        jobs = {name: host.start(what, **options) for name, host in self._hosts.items()}
-        if bg:
-            return jobs
+        jobs: dict[str, Job] = {}
         deadline = time.monotonic() + timeout
         try:
+            for name, host in self._hosts.items():
+                jobs[name] = host.start(what, **options)
+            if bg:
+                return jobs
             for job in jobs.values():
                 if timeout and not job.wait(max(0.001, deadline - time.monotonic())):
                     break

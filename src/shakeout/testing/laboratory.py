@@ -50,8 +50,8 @@ class Laboratory:
         try:
             with ExitStack() as stack:
                 connected = {}
-                for name, ready in made.items():
-                    one = self.connect(ready, ports=wanted[name], recorder=recorder)
+                for name, its_ports in wanted.items():
+                    one = self.connect(made[name], ports=its_ports, recorder=recorder)
                     connected[name] = stack.enter_context(one)
                 yield Matched(connected)
         finally:

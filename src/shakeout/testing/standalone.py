@@ -6,6 +6,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -83,17 +84,26 @@ class StandaloneAgent:
         deadline = time.monotonic() + _PATIENCE
         assert self._process.stderr is not None
         while time.monotonic() < deadline:
-            try:
-                if Path(self.path).is_socket():
-                    self.connect().close()
-                    return
-            except AgentUnreachable:
-                pass
+            if Path(self.path).is_socket() and self._answers():
+                return
             ended, _, _ = select.select([self._process.stderr], (), (), 0.01)
             if ended:
                 said = self._process.stderr.read1(4096).decode(errors="replace").strip()  # type: ignore[attr-defined]
                 raise AgentUnreachable(f"the agent could not start: {said or 'it said nothing'}")
         raise AgentUnreachable(f"the agent did not listen within {_PATIENCE:g} s")
+
+    def _answers(self) -> bool:
+        """Whether it serves already: it ends a connection that does not speak its language, and only its loop does."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(_PATIENCE)
+            try:
+                probe.connect(self.path)
+                probe.sendall(bytes(8))
+                return probe.recv(1) == b""
+            except ConnectionResetError:
+                return True
+            except OSError:
+                return False
 
     def __enter__(self) -> StandaloneAgent:
         return self
