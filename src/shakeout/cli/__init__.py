@@ -74,6 +74,10 @@ def _answer_at_once(question: str) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         return nobody_reads()
+    except OSError as error:
+        sys.stderr.write(f"shakeout: {error.strerror}\n")
+        nobody_reads()
+        return 2
     return 0
 
 

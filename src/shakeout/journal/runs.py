@@ -108,8 +108,9 @@ class RunStore:
                 f"{name!r} means {len(found)} runs in {self.folder}: {', '.join(found[:_CANDIDATES])}{more}; "
                 "give more of the id, or 'last'"
             )
+        names = ["last", *known] if known else []
         where = f"the runs are in {self.folder}" if known else f"there are no runs in {self.folder} yet"
-        raise UnknownName("run", name, known, f"{where}; `shakeout runs list` lists them")
+        raise UnknownName("run", name, names, f"{where}; `shakeout runs list` lists them")
 
     def _is_run(self, name: str) -> bool:
         """Whether *name* is the whole id of a run; as `ids` would tell, without reading the folder."""
