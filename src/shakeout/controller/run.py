@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 import shakeout
+from shakeout.controller.candidates import Candidates
 from shakeout.controller.failure import one_paragraph
 from shakeout.controller.hostbook import HostBook, drop_book, write_book
 from shakeout.controller.interrupts import Interrupts
 from shakeout.controller.kept import give_back_earlier
 from shakeout.controller.part import Part, PartResult
 from shakeout.controller.recorder import Observer, PartRecorder, Trouble
-from shakeout.errors import AgentUnreachable, BadRecipe, HostError, NoMatch, UsageError
+from shakeout.errors import AgentUnreachable, HostError, UsageError
 from shakeout.hosts.loop import LoopThread
 from shakeout.hosts.session import Session
 from shakeout.journal.events import HostSetAside, Log, PartStarted, RunFinished
@@ -25,8 +28,7 @@ from shakeout.journal.verdict import Verdict, combine
 from shakeout.journal.writer import JournalWriter, create_run
 from shakeout.labs.mac_pool import MacPool
 from shakeout.labs.provider import Opened, PoolManager
-from shakeout.matching.mapper import Mapper, Match, describe, no_match
-from shakeout.matching.requirements import Requirements, resolve
+from shakeout.matching.mapper import Mapper, Match, describe
 from shakeout.params import plain
 from shakeout.recipe.base import BaseRecipe
 from shakeout.wire.reactor import Reactor
@@ -93,6 +95,8 @@ class Run:
         self._loop: LoopThread | None = None
         self._finished = False
         self._evacuating = threading.Lock()
+        self._sessions: dict[str, Session] = {}
+        _runs.add(self)
         self.id = self._journal.run
         self.folder = self._journal.folder
         self.parts: list[Verdict] = []
@@ -148,32 +152,28 @@ class Run:
         Raises:
             NoMatch: no hosts meet its requirements; with the explanation.
         """
-        requirements = _requirements(recipe)
+        candidates = Candidates(recipe, self._pools, self._mapper, self._options.mapper_options)
         results: list[PartResult] = []
-        excluded: set[str] = set()
-        done: set[tuple[str, ...]] = set()
+        silent: set[str] = set()
+        done: list[str] = []
         while True:
-            set_aside = False
-            inventory = self._pools.inventory(requirements)
-            options = {**self._options.mapper_options}
-            for match in self._mapper.matches(requirements, inventory, exclude=frozenset(excluded), **options):
-                key = tuple(f"{host_id}={entry.name}" for host_id, entry in match.hosts.items())
-                key += tuple(f"{label}@{network}" for label, network in match.networks.items())
-                if key in done:
-                    continue
-                done.add(key)
+            before, set_aside = set(done), False
+            for match in candidates.find(silent):
+                if str(match) in before:
+                    continue  # it was found before a host was set aside, too
                 outcome = self._on_match(recipe, match, len(results) + 1)
                 if not isinstance(outcome, PartResult):
-                    excluded.update(outcome)
+                    silent.update(outcome)
                     set_aside = True
                     break
+                done.append(str(match))
                 results.append(outcome)
                 if self.interrupted or outcome.usage:
                     return results
             if not set_aside:
                 break
         if not results:
-            raise self._nothing(requirements, inventory, excluded)
+            raise candidates.nothing(silent)
         return results
 
     def finish(self) -> None:
@@ -198,6 +198,13 @@ class Run:
             if self._loop is not None:
                 self._loop.close()
 
+    def let_go(self) -> None:
+        """In a forked child: the run is the parent's alone."""
+        self._finished = True
+        self._journal.detach()
+        for session in self._sessions.values():
+            session.let_go()
+
     def refuse(self, error: UsageError) -> None:
         """The run cannot be (or be gone on with) as asked; it ends with status 2."""
         self.usage_error = self.usage_error or error
@@ -211,7 +218,7 @@ class Run:
             give_back_earlier(self.folder)
         opened = self._pools.open(match)
         failures = dict(opened.failures)
-        sessions: dict[str, Session] = {}
+        sessions = self._sessions = {}
         recorder = PartRecorder(self._journal, len(self.parts) + 1, self._observers, self._trouble)
         try:
             if not failures:
@@ -315,35 +322,18 @@ class Run:
             self._say(f"host {name} is set aside: {reason}")
         return set(failures)
 
-    def _nothing(self, requirements: Requirements, inventory: Any, excluded: set[str]) -> NoMatch:
-        error = no_match(requirements, inventory, exclude=frozenset(excluded), **self._options.mapper_options)
-        if excluded:
-            return NoMatch(f"{error} (set aside, because they did not answer: {', '.join(sorted(excluded))})")
-        return error
+
+#: Those of this process.
+_runs: weakref.WeakSet[Run] = weakref.WeakSet()
 
 
-def matches(
-    recipe: BaseRecipe, pools: PoolManager, mapper: Mapper, options: Mapping[str, Any]
-) -> Sequence[Match]:
-    """The matches that a run of *recipe* would use, without connecting to anything.
-
-    Raises:
-        NoMatch: there is none.
-    """
-    requirements = _requirements(recipe)
-    inventory = pools.inventory(requirements)
-    found = list(mapper.matches(requirements, inventory, **options))
-    if not found:
-        raise no_match(requirements, inventory, **options)
-    return found
+def _let_go() -> None:
+    """In a child that a recipe forks: the journal's lock and the connections end with the controller, not with it."""
+    for run in _runs:
+        run.let_go()
 
 
-def _requirements(recipe: BaseRecipe) -> Requirements:
-    """What *recipe* needs, with its parameters put in."""
-    if "req" not in vars(recipe) or "params" not in vars(recipe):
-        name = type(recipe).__name__
-        raise BadRecipe(f"{name}.__init__ does not call super().__init__(**kwargs): do that first, it makes self.req")
-    return resolve(recipe.req, recipe.params)
+os.register_at_fork(after_in_child=_let_go)
 
 
 def _file_of(cls: type) -> str:

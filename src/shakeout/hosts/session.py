@@ -167,10 +167,11 @@ class Session:
         self._closing = True
         self._reactor.call_soon_threadsafe(self._connection.close)
 
-    def close_quietly(self) -> None:
-        """Close in the loop's thread, when the loop is about to end."""
-        self._closing = True
-        self._connection.close()
+    def let_go(self) -> None:
+        """In a forked child: the session is the parent's alone."""
+        self._closing = self._closed = True
+        self._connection.let_go()
+        self._ended.fail(HostLost("a forked child has no part in the session", self.name))
 
     # -- jobs -----------------------------------------------------------------------------------------
 

@@ -119,6 +119,14 @@ class Connection:
         self._on_closed(reason)
         self._tell_drained()  # who waits shall not wait for ever
 
+    def let_go(self) -> None:
+        """In a forked child: have no part in the connection, which goes on in the parent.
+
+        It takes no lock, which another thread may have held at the fork, and tells nobody.
+        """
+        self.closed = True
+        self._transport.close()
+
     def _queue(self, data: memoryview, fds: tuple[int, ...]) -> None:
         self._waiting.append((data, tuple(os.dup(fd) for fd in fds)))
 
