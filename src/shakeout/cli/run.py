@@ -132,12 +132,11 @@ def _check_matches(
     recipes: Sequence[BaseRecipe], pools: PoolManager, mapper_options: dict[str, Any], *, show: bool
 ) -> None:
     """Find out whether every recipe has a match, before anything is changed; show the matches if asked to."""
-    from shakeout.controller.run import matches
+    from shakeout.controller.candidates import Candidates
     from shakeout.matching.mapper import ConstraintMapper, describe
 
     for recipe in recipes:
-        options = mapper_options if show else {**mapper_options, "all_matches": False}
-        found = matches(recipe, pools, ConstraintMapper(), options)
+        found = Candidates(recipe, pools, ConstraintMapper(), mapper_options).some(None if show else 1)
         if show:
             for number, match in enumerate(found, 1):
                 heading = f"{type(recipe).__name__}, match {number}:" if len(found) > 1 else f"{type(recipe).__name__}:"

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from shakeout.controller.breakpoints import TerminalPrompt
+from shakeout.controller.candidates import Candidates
 from shakeout.controller.recorder import DebugLog, Descriptions, Observer
-from shakeout.controller.run import Options, Run, matches
+from shakeout.controller.run import Options, Run
 from shakeout.errors import BadRecipe, UsageError
 from shakeout.labs.provider import DefaultLab, PoolManager
 from shakeout.matching.mapper import ConstraintMapper, Mapper, Match
@@ -42,7 +43,7 @@ class Controller:
         runs_dir: the folder for the runs' folders; default: as configured.
         breakpoints: whether `self.breakpoint()` stops.
         keep: leave hosts as they are at the end.
-        timeout: seconds that each recipe may take; 0: any.
+        timeout: seconds that each recipe may take; 0: any, None: as configured.
         quiet: do not print which hosts were found (to standard error) and the result summary.
     """
 
@@ -58,27 +59,28 @@ class Controller:
         runs_dir: str | Path | None = None,
         breakpoints: bool = True,
         keep: bool = False,
-        timeout: float = 0,
+        timeout: float | None = None,
         quiet: bool = False,
     ) -> None:
-        from shakeout.labs.pools import pool_manager_for
+        from shakeout.labs.pools import DirectoryPools, pool_folders
 
         settings = _settings(config, runs_dir)
         if debug:
             logging.basicConfig(level=logging.DEBUG, format=DEBUG_FORMAT)
         if isinstance(pools, str):
             raise UsageError(f"pools is a list of names or directories, not the text {pools!r}; say pools=[{pools!r}]")
-        self._mapper: Mapper = mapper() if isinstance(mapper, type) else mapper
-        self._pool_manager = pool_manager
-        self._make_pools: Callable[[], PoolManager] = lambda: pool_manager_for(
-            settings.pools, pools, default=DefaultLab
-        )
+        if timeout is not None and not (isinstance(timeout, int | float) and timeout >= 0):
+            raise UsageError(f"a recipe's timeout is a number of seconds, 0 or more (0: any), not {timeout!r}")
+        folders = pool_folders(settings.pools, pools)
+        self._mapper: Mapper = _checked("mapper", mapper() if isinstance(mapper, type) else mapper, Mapper)
+        self._pool_manager = pool_manager and _checked("pool_manager", pool_manager, PoolManager)
+        self._make_pools: Callable[[], PoolManager] = lambda: DirectoryPools(folders) if folders else DefaultLab()
         self._runs_dir = settings.runs_dir
         self._artifact_limit = settings.artifact_limit
         self._pool_checks = pool_checks
         self._breakpoints = breakpoints
         self._keep = keep
-        self._timeout = timeout
+        self._timeout = settings.timeout or 0 if timeout is None else timeout
         self._quiet = quiet
         self._debug = bool(debug)
         if settings.plugin_path:
@@ -106,7 +108,7 @@ class Controller:
         run: Run | None = None
         try:
             # Found out first: what cannot be done as asked leaves nothing behind, not even a run's folder.
-            matches(recipe, pools, self._mapper, {**mapper_options, "all_matches": False})
+            Candidates(recipe, pools, self._mapper, mapper_options).some(1)
             options = Options(
                 keep=self._keep,
                 timeout=self._timeout,
@@ -135,7 +137,7 @@ class Controller:
         """The matches that `run` would use, without connecting to any host."""
         pools = self._pool_manager or self._make_pools()
         try:
-            return matches(recipe, pools, self._mapper, mapper_options)
+            return Candidates(recipe, pools, self._mapper, mapper_options).some()
         finally:
             if self._pool_manager is None:
                 pools.close()
@@ -150,6 +152,18 @@ class Controller:
 
         sys.stdout.write(summary(load(run.folder), tracebacks=self._debug))
         sys.stdout.flush()
+
+
+def _checked(argument: str, given: Any, protocol: type) -> Any:
+    """*given*, if it has the methods of *protocol*."""
+    wanted = [name for name in vars(protocol) if not name.startswith("_")]
+    missing = [name for name in wanted if not callable(getattr(given, name, None))]
+    if missing:
+        raise UsageError(
+            f"{argument}={given!r} is no {protocol.__name__}: it has no {', '.join(f'{name}()' for name in missing)}; "
+            f"{protocol.__module__}.{protocol.__name__} says what it must have"
+        )
+    return given
 
 
 def _tell(text: str) -> None:

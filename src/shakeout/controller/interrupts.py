@@ -126,7 +126,7 @@ class Interrupts:
         try:
             yield
         except TimeUp as error:
-            text = f"the recipe took longer than the {seconds:g} s that --timeout allows"
+            text = f"the recipe took longer than the {seconds:g} s that it may take"
             raise RecipeTimeout(text).with_traceback(error.__traceback__) from None
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)

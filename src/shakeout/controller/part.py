@@ -139,7 +139,7 @@ class Part:
         """The recipe did not end although it was told to (in a thread of its own): go on without it."""
         if number == signal.SIGALRM:
             error: BaseException = RecipeTimeout(
-                f"the recipe took longer than the {self._timeout:g} s that --timeout allows, and did not end then"
+                f"the recipe took longer than the {self._timeout:g} s that it may take, and did not end then"
             )
         else:
             self._interrupts.note(number)

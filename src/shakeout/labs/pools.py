@@ -82,14 +82,14 @@ class DirectoryPools:
         """Nothing is open between parts."""
 
 
-def pool_manager_for(
-    configured: Mapping[str, Path], named: Sequence[str], *, default: Callable[[], PoolManager]
-) -> PoolManager:
-    """The pools that a run uses: those *named*, else all *configured*, else the *default* laboratory.
+def pool_folders(configured: Mapping[str, Path], named: Sequence[str]) -> dict[str, Path]:
+    """The directories of the pools that a run uses, by name: those *named*, else all *configured*.
 
     Raises:
         UnknownName: a name that is neither a configured pool nor a directory.
     """
+    if not named:
+        return dict(configured)
     folders: dict[str, Path] = {}
     for name in named:
         if name in configured:
@@ -102,8 +102,18 @@ def pool_manager_for(
             raise UnknownName(
                 "pool", name, configured, "name a configured pool, or a directory of host files (*.yaml)"
             )
-    if not named:
-        folders = dict(configured)
+    return folders
+
+
+def pool_manager_for(
+    configured: Mapping[str, Path], named: Sequence[str], *, default: Callable[[], PoolManager]
+) -> PoolManager:
+    """The hosts of `pool_folders`; without any pool, the *default* laboratory.
+
+    Raises:
+        UnknownName, BadDocument, BadInventory: a pool that is none.
+    """
+    folders = pool_folders(configured, named)
     return DirectoryPools(folders) if folders else default()
 
 
