@@ -23,7 +23,7 @@ from shakeout.agent.forking import Exited, Forked, ForkOrder, Orders, SourceOrde
 from shakeout.modules.runner import run_module
 from shakeout.modules.shipped import CodeCache
 from shakeout.processes.namespaces import enter_network, set_process_name
-from shakeout.processes.strays import MARK, MarkArea
+from shakeout.processes.strays import MARK, MarkArea, mark_area
 from shakeout.wire.framing import FrameReader, frame
 from shakeout.wire.transports import MAX_FDS, READ_SIZE, descriptors
 
@@ -43,10 +43,8 @@ class Zygote:
         self._codes = CodeCache()
         self._reader = FrameReader(limit=64 << 20)
         self._fds: list[int] = []
-        self._mark_area = MarkArea()
-        # Set here and not in every child, where each variable would cost copied pages.
-        os.environ.clear()
-        os.environ.update(environment)
+        self._mark_area = mark_area()
+        set_environment(environment)  # here and not in every child, where each variable would cost copied pages
 
     def run(self) -> NoReturn:
         """Serve until the agent is gone."""
@@ -125,7 +123,7 @@ def _nothing(*_: Any) -> None:
     """A handler that only makes the wake-up descriptor ready."""
 
 
-def _child(order: ForkOrder, fds: list[int], codes: CodeCache, mark_area: MarkArea) -> NoReturn:
+def _child(order: ForkOrder, fds: list[int], codes: CodeCache, area: MarkArea) -> NoReturn:
     """What a forked child does, to its end: it never returns into the zygote's loop."""
     status = NOT_STARTED
     channel = -1
@@ -142,7 +140,7 @@ def _child(order: ForkOrder, fds: list[int], codes: CodeCache, mark_area: MarkAr
             status = _serve_devices(order, codes, channel)
         else:
             _settle(order)
-            mark_area.write(order.env.get(MARK, ""))
+            area.write(order.env.get(MARK, ""))
             status = _execute(order) if order.kind == "argv" else _run_module(order, codes, channel)
     except BaseException as error:  # noqa: BLE001 - the edge of a process: whatever it is, say it
         _complain(channel, error)
@@ -226,6 +224,15 @@ def _complain(channel: int, error: BaseException) -> None:
         os.write(channel if channel >= 0 else 2, text.encode(errors="replace"))
     except OSError:
         return
+
+
+def set_environment(environment: dict[str, str]) -> None:
+    """Make *environment* that of this process; what is there already is not touched."""
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    for name, value in environment.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
 
 
 def start_zygote(environment: dict[str, str]) -> tuple[int, socket.socket]:

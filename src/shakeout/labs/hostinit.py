@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+# The module beneath signal, which makes an enum of every number: that costs every fork 0.1 ms.
+import _signal  # type: ignore[import-not-found]
 import gc
 import os
 import pwd
-import signal
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,8 @@ KINDS = NEWNS | NEWUTS | NEWIPC | NEWNET
 
 #: The index of the loopback device in every network namespace.
 LOOPBACK = 1
+#: The variable that tells jobs on which host they are.
+HOST = "SHAKEOUT_HOST"
 #: The agent's own files.
 STATE = "/run/shakeout"
 
@@ -46,6 +49,7 @@ class HostPlan:
         scratch: str,
         mounts: list[tuple[str, str]],
         properties: dict[str, Value],
+        environment: dict[str, str],
         *,
         privileged: bool,
     ) -> None:
@@ -55,6 +59,7 @@ class HostPlan:
         self.scratch = scratch
         self.mounts = mounts
         self.properties = properties
+        self.environment = environment
         self.privileged = privileged
 
 
@@ -76,16 +81,16 @@ def launch(plan: HostPlan, listener: socket.socket, report: int) -> NoReturn:
 
 def _run(plan: HostPlan, listener: socket.socket, report: int, switch: Netlink) -> NoReturn:
     set_process_name("shakeout-agent")
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_DFL)  # ignored by the spawner; a host's jobs shall hear them
+    _signal.signal(_signal.SIGTERM, _signal.SIG_IGN)
+    for number in (_signal.SIGINT, _signal.SIGHUP, _signal.SIGQUIT):
+        _signal.signal(number, _signal.SIG_DFL)  # ignored by the spawner; a host's jobs shall hear them
     rootfs.build(plan.scratch, plan.mounts, userxattr=not plan.privileged)
     sethostname(plan.order.name)
     _network(plan, switch)
     switch.close()
     state = Path(STATE)
     os.mkdir(STATE, 0o700)  # noqa: PTH102
-    environment = host_environment(plan.order.name)
+    environment = {**plan.environment, HOST: plan.order.name}
     os.chdir(environment["HOME"] if os.path.isdir(environment["HOME"]) else "/")  # noqa: PTH112
     _, zygote = start_zygote(environment)
     reactor = Reactor()
@@ -119,7 +124,7 @@ def _network(plan: HostPlan, switch: Netlink) -> None:
             own.link_set(0, Change(name=port.name, up=True))  # 0: the one of that name
 
 
-def host_environment(name: str) -> dict[str, str]:
+def host_environment() -> dict[str, str]:
     """The variables that jobs start with: those of a fresh login, and none of the user's own."""
     try:
         entry = pwd.getpwuid(os.geteuid())
@@ -135,7 +140,6 @@ def host_environment(name: str) -> dict[str, str]:
         "USER": user,
         "LOGNAME": user,
         "SHELL": shell or "/bin/sh",
-        "SHAKEOUT_HOST": name,
     }
     for variable in ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "TERM"):
         if variable in os.environ:
@@ -146,9 +150,11 @@ def host_environment(name: str) -> dict[str, str]:
 def warm_up() -> None:
     """Load everything that a host's processes will need, so that forks share it."""
     import shakeout.agent.device_process  # noqa: F401
+    from shakeout.processes.strays import mark_area
     from shakeout.wire.messages import agent_decoder
 
     agent_decoder()
+    mark_area()
     from shakeout.modules import runner
 
     runner.warm_up()

@@ -9,6 +9,7 @@ import ctypes
 import os
 import signal
 from collections.abc import Container, Iterator
+from functools import cache
 
 #: The variable that every job carries: "<lease>:<job id>".
 MARK = "SHAKEOUT_JOB"
@@ -67,6 +68,12 @@ def _zombie(pid: int) -> bool:
             return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
     except OSError:
         return True
+
+
+@cache
+def mark_area() -> MarkArea:
+    """That of this process and all its forks, looked up once."""
+    return MarkArea()
 
 
 class MarkArea:
