@@ -1,11 +1,11 @@
 """Namespace hosts by bare system calls: the reference for the default laboratory, as a program of its own.
 
-    python -m benchmarks.raw_hosts COUNT
+    python -m benchmarks.raw_hosts COUNT [addresses]
 
 For every host it does what the laboratory does, and nothing else: fork; unshare of five namespaces; fork of
 process 1; the same mounts (noted down once from `shakeout.labs.rootfs`, then repeated as bare calls); hostname;
 loopback up; a veth pair with its other end on a bridge, both up; the two sysctls; a listening socket; and the fork of
-a zygote. Both processes then sleep. It is one process, which starts the next host while the one before is still busy
+a zygote; on demand also an IPv4 address. Both processes then sleep. It is one process, which starts the next host while the one before is still busy
 (AHEAD of them), because that is the quickest. Prints the seconds that all hosts took, waits until its standard input
 ends, and takes everything down.
 """
@@ -32,7 +32,7 @@ AHEAD = 4
 #: Ports that one bridge can have, less one.
 PORTS = 1000
 LIBC = ctypes.CDLL(None, use_errno=True)
-NEWLINK, GETLINK = 16, 18
+NEWLINK, GETLINK, NEWADDR = 16, 18, 20
 
 
 def check(result: int, what: str) -> None:
@@ -75,7 +75,7 @@ def note_mounts(scratch: str) -> list[list[object]]:
 
                 mounts = rootfs.mount_points()
                 calls: list[list[object]] = []
-                rootfs.os = NotingOs(calls)  # type: ignore[assignment]
+                setattr(rootfs, "os", NotingOs(calls))  # noqa: B010 - its own `os`, not everybody's
                 for name in ("mount", "unmount", "pivot_root"):
                     setattr(rootfs, name, noting(getattr(rootfs, name), name, calls))
                 rootfs.build(scratch, mounts, userxattr=False)
@@ -154,14 +154,25 @@ class Channel:
             raise OSError(-number, os.strerror(-number))
         return answer
 
-    def up(self, name: str) -> None:
-        """Find a link by its name and set it up."""
+    def up(self, name: str) -> int:
+        """Find a link by its name and set it up; its index."""
         found = self.ask(GETLINK, 1, link() + attribute(3, name.encode() + b"\0"))
-        self.ask(NEWLINK, 5, link(struct.unpack_from("=i", found, 20)[0], up=True))
+        index: int = struct.unpack_from("=i", found, 20)[0]
+        self.ask(NEWLINK, 5, link(index, up=True))
+        return index
+
+    def address(self, index: int, raw: bytes) -> None:
+        """Give a link an IPv4 address of a /16 network."""
+        body = struct.pack("=BBBBI", socket.AF_INET, 16, 0, 0, index) + attribute(1, raw) + attribute(2, raw)
+        self.ask(NEWADDR, 0x605, body)
 
     def bridge(self, name: str) -> int:
         """Make a bridge; its index."""
-        self.ask(NEWLINK, 0x605, link(up=True) + attribute(3, name.encode() + b"\0") + attribute(18, attribute(1, b"bridge\0")))
+        self.ask(
+            NEWLINK,
+            0x605,
+            link(up=True) + attribute(3, name.encode() + b"\0") + attribute(18, attribute(1, b"bridge\0")),
+        )
         return int(struct.unpack_from("=i", self.ask(GETLINK, 1, link() + attribute(3, name.encode() + b"\0")), 20)[0])
 
     def veth(self, name: str, master: int, hwaddr: bytes) -> None:
@@ -176,7 +187,7 @@ class Channel:
 # -- one host ---------------------------------------------------------------------------------------------
 
 
-def launch(number: int, master: int, steps: list[Callable[[], object]], listener: socket.socket, report: int) -> NoReturn:
+def launch(number: int, master: int, steps: list[Callable[[], object]], report: int, addresses: bool) -> NoReturn:
     """In a fresh child: become a host, and sleep."""
     try:
         switch = Channel()
@@ -193,7 +204,9 @@ def launch(number: int, master: int, steps: list[Callable[[], object]], listener
         own = Channel()
         own.up("lo")
         switch.veth(f"h{number}", master, bytes([2, 0, 0, 0, number >> 8, number & 255]))
-        own.up("eth0")
+        index = own.up("eth0")
+        if addresses:
+            own.address(index, bytes([10, 0, number >> 8, number & 255]))
         if os.fork():
             os.write(report, b".")
         while True:
@@ -204,7 +217,7 @@ def launch(number: int, master: int, steps: list[Callable[[], object]], listener
         os._exit(1)
 
 
-def make(count: int, folder: str) -> float:
+def make(count: int, folder: str, addresses: bool) -> float:
     """Make *count* hosts; the seconds that they took."""
     switch = Channel()
     Path(folder, "mnt").mkdir()
@@ -218,7 +231,7 @@ def make(count: int, folder: str) -> float:
         listener.bind(f"{folder}/{number}")
         listener.listen(64)
         if os.fork() == 0:
-            launch(number, bridges[number // PORTS], steps, listener, write)
+            launch(number, bridges[number // PORTS], steps, write, addresses)
         listener.close()
         busy += 1
         while busy >= AHEAD:
@@ -246,7 +259,7 @@ def main() -> NoReturn:
             check(LIBC.mount(None, b"/", None, ctypes.c_ulong(PRIVATE), None), "mount")
             check(LIBC.mount(b"proc", b"/proc", b"proc", ctypes.c_ulong(14), None), "mount /proc")
             try:
-                print(make(int(sys.argv[1]), folder), flush=True)
+                print(make(int(sys.argv[1]), folder, "addresses" in sys.argv), flush=True)
                 sys.stdin.read()
             finally:
                 os._exit(0)
