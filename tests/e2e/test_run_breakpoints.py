@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -51,6 +52,14 @@ def said(child: pexpect.spawn, line: str) -> str:
     child.sendline(line)
     child.expect(PROMPT)
     return str(child.before).replace("\r\n", "\n").split("\n", 1)[1]
+
+
+def wait_for_journal(user: User, text: str) -> None:
+    """Until *text* stands in the journal of the only run."""
+    deadline = time.monotonic() + 20
+    while text not in user.journal():
+        assert time.monotonic() < deadline, f"no {text!r} in the journal"
+        time.sleep(0.01)
 
 
 def end_of(child: pexpect.spawn) -> tuple[int, str]:
@@ -116,7 +125,7 @@ def test_control_c_at_the_prompt_only_clears_the_line(user: User) -> None:
         child.expect("type abort to end the recipe, continue to go on")
         child.expect(PROMPT)
         child.sendline("m1: sleep 600")
-        child.expect("sleep 600\r\n")
+        wait_for_journal(user, "breakpoint: sleep 600")
         child.sendintr()
         child.expect("interrupted")
         child.expect(PROMPT)

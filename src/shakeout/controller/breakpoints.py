@@ -53,16 +53,15 @@ class TerminalPrompt:
         with _own_signals():
             while True:
                 try:
-                    line = _read(_PROMPT).strip()
+                    answer = self._command(_read(_PROMPT).strip(), matched, console)
                 except EOFError:
                     self._say("abort")
                     return False
                 except Interrupted:
                     raise
                 except KeyboardInterrupt:
-                    self._say("\n(type abort to end the recipe, continue to go on)")
+                    self._say("\n(interrupted; type abort to end the recipe, continue to go on)")
                     continue
-                answer = self._command(line, matched, console)
                 if answer is not None:
                     return answer
 
@@ -78,10 +77,6 @@ class TerminalPrompt:
                 self._show_hosts(matched)
             elif line:
                 self._look(line, matched, console)
-        except Interrupted:
-            raise
-        except KeyboardInterrupt:
-            self._say("\n(interrupted)")
         except ShakeoutError as error:
             self._say(str(error))
         return None
