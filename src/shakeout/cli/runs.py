@@ -54,7 +54,7 @@ def list_runs(limit: int | None, form: str) -> None:
         return
     columns = [
         Column("RUN"), Column("STARTED"), Column("RESULT"), Column("PARTS", right=True), Column("SECONDS", right=True),
-        Column("COMMAND", wraps=True),
+        Column("COMMAND", cut=True),
     ]  # fmt: skip
     print_table(columns, [_row(entry) for entry in entries])
     if len(shown) < len(ids):
@@ -164,7 +164,7 @@ def local_time(started: str) -> str:
     from datetime import datetime
 
     try:
-        return datetime.fromisoformat(started).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        return datetime.fromisoformat(started).astimezone().strftime("%Y-%m-%d %H:%M")
     except ValueError:
         return started
 

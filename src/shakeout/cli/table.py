@@ -21,18 +21,24 @@ _STYLES = {
 }  # fmt: skip
 
 
+#: What a text has at least on a terminal if it may be wrapped or cut, and needs as much.
+_NARROWEST = 12
+
+
 class Column(msgspec.Struct, frozen=True):
     """A column of a table.
 
     Attributes:
         name: its heading.
         right: numbers, which stand at the right.
-        wraps: a text that may take several lines on a narrow terminal; all others are never cut.
+        wraps: a text that may take several lines on a terminal that is too narrow for it.
+        cut: a text whose end may be left out there.
     """
 
     name: str
     right: bool = False
     wraps: bool = False
+    cut: bool = False
 
 
 def format_option(command: F) -> F:
@@ -45,10 +51,9 @@ def format_option(command: F) -> F:
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     """Print *rows*: in colour, fitted to its width, on a terminal; elsewhere a line each, whole and aligned."""
     rows = [[" ".join(text.split()) if "\n" in text else text for text in row] for row in rows]
-    if sys.stdout.isatty() or use_colour(sys.stdout):
-        _print_on_terminal(columns, rows)
-        return
     widths = [max(cells(row[at]) for row in (*rows, [c.name for c in columns])) for at in range(len(columns))]
+    if (sys.stdout.isatty() or use_colour(sys.stdout)) and _print_fitted(columns, rows, widths):
+        return
     for row in ([column.name for column in columns], *rows):
         padded = (_pad(text, width, column) for text, width, column in zip(row, widths, columns, strict=True))
         click.echo("  ".join(padded).rstrip())
@@ -89,17 +94,23 @@ def _pad(text: str, width: int, column: Column) -> str:
     return blanks + text if column.right else text + blanks
 
 
-def _print_on_terminal(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+def _print_fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]], widths: Sequence[int]) -> bool:
+    """Print a table that fits the terminal; False if the terminal is too narrow for one."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    console = Console(no_color=not use_colour(sys.stdout), highlight=False)
+    least = [min(width, _NARROWEST) if c.wraps or c.cut else width for c, width in zip(columns, widths, strict=True)]
+    if sum(least) + 2 * (len(columns) - 1) > console.width:
+        return False
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
+    for column, width in zip(columns, least, strict=True):
         table.add_column(
             column.name, justify="right" if column.right else "left", no_wrap=not column.wraps,
-            overflow="fold" if column.wraps else "ignore",
+            overflow="ellipsis" if column.cut else "fold", min_width=width,
         )  # fmt: skip
     for row in rows:
         table.add_row(*(Text(text, style=_STYLES.get(text, "")) for text in row))
-    Console(no_color=not use_colour(sys.stdout), highlight=False).print(table)
+    console.print(table)
+    return True
