@@ -43,12 +43,14 @@ class Zygote:
         self._codes = CodeCache()
         self._reader = FrameReader(limit=64 << 20)
         self._fds: list[int] = []
+        self._own_fds: tuple[int, ...] = ()
         self._mark_area = mark_area()
         set_environment(environment)  # here and not in every child, where each variable would cost copied pages
 
     def run(self) -> NoReturn:
         """Serve until the agent is gone."""
         children, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._own_fds = (self._agent.fileno(), children, wake)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, _nothing)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -88,7 +90,7 @@ class Zygote:
             self._report_unforked(order, fds, error)
             return
         if pid == 0:
-            _child(order, fds, self._codes, self._mark_area)
+            _child(order, fds, self._codes, self._mark_area, self._own_fds)
         for fd in fds:
             os.close(fd)
         self._report(Forked(order.sequence, pid, now))
@@ -123,12 +125,20 @@ def _nothing(*_: Any) -> None:
     """A handler that only makes the wake-up descriptor ready."""
 
 
-def _child(order: ForkOrder, fds: list[int], codes: CodeCache, area: MarkArea) -> NoReturn:
-    """What a forked child does, to its end: it never returns into the zygote's loop."""
+def _child(
+    order: ForkOrder, fds: list[int], codes: CodeCache, area: MarkArea, zygotes: tuple[int, ...]
+) -> NoReturn:
+    """What a forked child does, to its end: it never returns into the zygote's loop.
+
+    Args:
+        zygotes: descriptors of the zygote alone: what runs here must not speak for it, nor keep its end unseen.
+    """
     status = NOT_STARTED
     channel = -1
     try:
         _signal.set_wakeup_fd(-1)
+        for fd in zygotes:
+            os.close(fd)
         _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
         _signal.signal(_signal.SIGINT, _signal.default_int_handler if order.kind == "module" else _signal.SIG_DFL)
         os.setsid()
@@ -245,6 +255,9 @@ def start_zygote(environment: dict[str, str]) -> tuple[int, socket.socket]:
     pid = os.fork()
     if pid == 0:
         ours.close()
+        # A listener, or a lock, that the zygote and its children had, too, would outlive a killed agent.
+        os.closerange(3, theirs.fileno())
+        os.closerange(theirs.fileno() + 1, 1 << 20)
         set_process_name("shakeout-zygote")
         try:
             Zygote(theirs, environment).run()
