@@ -36,7 +36,7 @@ class HostPlan:
     """What process 1 needs to know.
 
     Attributes:
-        bridges: index, in the laboratory's own network namespace, of each network's bridge.
+        bridges: for each port the index, in the laboratory's own network namespace, of its bridge.
         number: of the host in its laboratory; names its ends on the bridges.
         mounts: what is mounted where, as `rootfs.mount_points` says it.
     """
@@ -45,7 +45,7 @@ class HostPlan:
         self,
         order: MakeHost,
         number: int,
-        bridges: dict[str, int],
+        bridges: list[int],
         scratch: str,
         mounts: list[tuple[str, str]],
         properties: dict[str, Value],
@@ -113,11 +113,11 @@ def _network(plan: HostPlan, switch: Netlink) -> None:
             os.close(fd)
     with Netlink() as own:
         own.link_set(LOOPBACK, Change(up=True))
-        for number, port in enumerate(plan.order.ports):
+        for number, (port, bridge) in enumerate(zip(plan.order.ports, plan.bridges, strict=True)):
             switch.link_add(
                 "veth",
                 f"h{plan.number}p{number}",
-                master=plan.bridges[port.network],
+                master=bridge,
                 up=True,
                 peer=Peer(name=port.name, hwaddr=port.hwaddr, netns_pid=1),
             )

@@ -89,7 +89,7 @@ class NetnsLab:
             elif isinstance(report, HostFailed):
                 failed.append(report)
         if failed:
-            raise HostError("; ".join(f"host {report.name} could not be made: {report.text}" for report in failed))
+            raise HostError(_of_failures(failed))
         return made
 
     def remove_hosts(self) -> None:
@@ -166,6 +166,18 @@ class NetnsLab:
         if isinstance(report, LabFailed) and self._ready is not None:
             raise LabEnded(f"the laboratory has ended: {report.text}")
         return report
+
+
+def _of_failures(failed: list[HostFailed]) -> str:
+    """Why hosts could not be made; each reason once, with the first of the hosts that it was the reason for."""
+    names: dict[str, list[str]] = {}
+    for report in failed:
+        names.setdefault(report.text, []).append(report.name)
+    parts = []
+    for text, hosts in names.items():
+        more = f" and {len(hosts) - 5} more" if len(hosts) > 5 else ""
+        parts.append(f"host{'s' * (len(hosts) > 1)} {', '.join(hosts[:5])}{more} could not be made: {text}")
+    return "; ".join(parts)
 
 
 #: Variables that an interpreter, and what it runs, may need; SHAKEOUT_TESTS_OF is how tests know what is theirs.

@@ -169,7 +169,6 @@ class Spawner:
         self._decoder = msgspec.msgpack.Decoder(Orders)
         self._poll = select.poll()
         self._pending: dict[int, _Pending] = {}
-        self._bridges: dict[str, int] = {}
         #: Process 1 of each host -> its socket's path.
         self._hosts: dict[int, str] = {}
         self._made = 0
@@ -217,13 +216,13 @@ class Spawner:
         mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
         from shakeout.agent.properties import collect
         from shakeout.agent.zygote import set_environment
-        from shakeout.devices.netlink import Netlink
         from shakeout.labs import hostinit, rootfs
+        from shakeout.labs.switches import Switches
 
         hostinit.warm_up()
         self._environment = hostinit.host_environment()
         set_environment(self._environment)
-        self._switch = Netlink()
+        self._switches = Switches()
         self._mounts = rootfs.mount_points()
         self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         (self._folder.path / "mnt").mkdir(mode=0o700)
@@ -275,8 +274,7 @@ class Spawner:
 
         try:
             path = self._folder.socket_path(order.name)
-            for port in order.ports:
-                self._ensure_network(port.network)
+            bridges = [self._switches.port(port.network) for port in order.ports]
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             listener.bind(path)
             listener.listen(64)
@@ -285,7 +283,7 @@ class Spawner:
             return
         self._made += 1
         plan = hostinit.HostPlan(
-            order, self._made, self._bridges, str(self._folder.path / "mnt"), self._mounts, self._properties,
+            order, self._made, bridges, str(self._folder.path / "mnt"), self._mounts, self._properties,
             self._environment, privileged=self._privileged,
         )  # fmt: skip
         read, write = os.pipe2(os.O_CLOEXEC)
@@ -326,9 +324,7 @@ class Spawner:
             poll.poll()
             os.close(end)
         self._reap()
-        for index in self._bridges.values():
-            self._switch.link_del(index)
-        self._bridges.clear()
+        self._switches.clear()
         self._report(HostsRemoved())
 
     def _forget_all(self) -> None:
@@ -344,16 +340,6 @@ class Spawner:
             visitor.close()
         for fd in self._pending:
             os.close(fd)
-
-    def _ensure_network(self, name: str) -> None:
-        from shakeout.devices.netlink import Change
-
-        if name in self._bridges:
-            return
-        options = {"forward_delay": 0, "mcast_snooping": 0}
-        index = self._switch.link_add("bridge", f"n{len(self._bridges)}", options=options)
-        self._switch.link_set(index, Change(up=True))
-        self._bridges[name] = index
 
     # -- what hosts say ---------------------------------------------------------------------------
 
