@@ -50,7 +50,9 @@ def test_quiet(user: User) -> None:
 
 
 def test_a_failed_run_is_returned_not_raised(user: User) -> None:
-    status, out, err = script(user, SMALL + "import sys\nsys.exit(Controller(quiet=True).run(Small(code=3)).exit_status)\n")
+    status, out, err = script(
+        user, SMALL + "import sys\nsys.exit(Controller(quiet=True).run(Small(code=3)).exit_status)\n"
+    )
     assert (status, out, err) == (1, "", "")
 
 
@@ -203,7 +205,8 @@ def test_no_match_is_raised_with_the_explanation_and_leaves_no_run(user: User) -
 def test_mistakes(user: User, line: str, named: str) -> None:
     status, out, err = script(
         user,
-        SMALL + f"from shakeout.errors import UsageError\ntry:\n    {line}\nexcept UsageError as error:\n    print(error)\n",
+        SMALL
+        + f"from shakeout.errors import UsageError\ntry:\n    {line}\nexcept UsageError as error:\n    print(error)\n",
     )
     assert status == 0, err
     assert named in out
@@ -339,9 +342,8 @@ def test_which_matches_there_would_be(user: User) -> None:
 def test_the_signal_handlers_of_the_script_are_its_own_again_afterwards(user: User) -> None:
     status, out, err = script(
         user,
-        "import signal\nmine = lambda *_: None\nfor n in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM): signal.signal(n, mine)\n"
-        + SMALL
-        + "Controller(quiet=True).run(Small())\n"
-        "print([signal.getsignal(n) is mine for n in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)])\n",
+        "import signal\nmine = lambda *_: None\nnumbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)\n"
+        "for n in numbers: signal.signal(n, mine)\n" + SMALL + "Controller(quiet=True).run(Small())\n"
+        "print([signal.getsignal(n) is mine for n in numbers])\n",
     )
     assert (status, out, err) == (0, "[True, True, True]\n", "")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from tests.e2e.user import SHAKEOUT, User
 
 pytestmark = pytest.mark.needs("namespaces")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.e2e.user import User
 
 pytestmark = pytest.mark.needs("namespaces")
@@ -51,7 +50,9 @@ def test_one_class_by_name_even_a_hidden_one(user: User) -> None:
 
 def test_several_files_and_classes_are_one_run(user: User) -> None:
     user.recipe(THREE)
-    user.recipe("class Other(BaseRecipe):\n    m1 = HostReq()\n    def test(self): self.add_result(None, 'other')\n", "b.py")
+    user.recipe(
+        "class Other(BaseRecipe):\n    m1 = HostReq()\n    def test(self): self.add_result(None, 'other')\n", "b.py"
+    )
     done = user.shakeout("run", "b.py", "my.py:Gamma", "my.py:Beta")
     assert ran(done.out) == ["other", "gamma ran", "beta ran"]
     assert len(user.runs()) == 1
@@ -70,7 +71,14 @@ def test_parameters_go_to_the_class_that_bears_the_name_of_the_file(user: User) 
 
 
 def test_parameters_go_to_the_only_class(user: User) -> None:
-    user.recipe("class Only(BaseRecipe):\n    m1 = HostReq()\n    n = IntParam()\n    def test(self): self.add_result(True, f'{self.params.n}')\n")
+    user.recipe(
+        """
+        class Only(BaseRecipe):
+            m1 = HostReq()
+            n = IntParam()
+            def test(self): self.add_result(True, f"{self.params.n}")
+        """
+    )
     assert ran(user.shakeout("run", "my.py", "--", "n=3").out) == ["3"]
 
 

@@ -8,7 +8,6 @@ import xml.etree.ElementTree as ET
 
 import pexpect
 import pytest
-
 from tests.e2e.user import SHAKEOUT, User
 
 pytestmark = pytest.mark.needs("namespaces")
@@ -192,7 +191,9 @@ def test_a_report_to_standard_output(user: User) -> None:
     assert "RESULT PASS" in done.out
 
 
-@pytest.mark.parametrize("name", ["a b.py", "naïve ü.py", "quote'\"s.py", "-dash.py", "two.dots.py", "7.py", "no_suffix", "ü:x.py"])
+@pytest.mark.parametrize(
+    "name", ["a b.py", "naïve ü.py", "quote'\"s.py", "-dash.py", "two.dots.py", "7.py", "no_suffix", "ü:x.py"]
+)
 def test_names_of_recipe_files(user: User, name: str) -> None:
     user.recipe("class R(BaseRecipe):\n    m1 = HostReq()\n    def test(self): assert False\n", f"a 'b' ü/{name}")
     done = user.shakeout("run", f"a 'b' ü/{name}", "--junit", "r.xml", "--html", "r.html")
@@ -202,7 +203,10 @@ def test_names_of_recipe_files(user: User, name: str) -> None:
 
 
 def test_a_recipe_in_a_folder_that_cannot_be_written(user: User) -> None:
-    user.recipe("import beside\nclass R(BaseRecipe):\n    m1 = HostReq()\n    def test(self): beside.check(self.matched.m1)\n", "ro/my.py")
+    user.recipe(
+        "import beside\nclass R(BaseRecipe):\n    m1 = HostReq()\n    def test(self): beside.check(self.matched.m1)\n",
+        "ro/my.py",
+    )
     user.write("ro/beside.py", "def check(host): host.run('true')\n")
     mount = f'mount --bind "{user.folder}/ro" "{user.folder}/ro" && mount -o remount,bind,ro "{user.folder}/ro"'
     environment = {"PYTHONDONTWRITEBYTECODE": ""}
@@ -223,10 +227,12 @@ def test_a_recipe_that_was_just_changed_runs_as_it_is_now(user: User) -> None:
         assert f"version {version} PASS" in user.shakeout("run", "my.py", PYTHONDONTWRITEBYTECODE="").out
 
 
-@pytest.mark.parametrize("name", ["signal", "test", "json", "shakeout", "random", "socket", "asyncio", "msgspec", "code", "types"])
+@pytest.mark.parametrize(
+    "name", ["signal", "test", "json", "shakeout", "random", "socket", "asyncio", "msgspec", "code", "types"]
+)
 def test_recipe_files_with_the_name_of_a_known_module(user: User, name: str) -> None:
     user.recipe(
-        f"""
+        """
         import json, random, signal
 
         class Mine(BaseTestModule):

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tests.e2e.user import User
 
 from shakeout.testing import StandaloneAgent
-from tests.e2e.user import User
 
 # The agents of the whole file start their own helpers when they like.
 pytestmark = [pytest.mark.needs("root", "namespaces"), pytest.mark.leaks("processes")]
@@ -86,7 +86,9 @@ def test_all_matches(user: User, agents: list[StandaloneAgent]) -> None:
     assert [line.split("on ")[1] for line in done.out.splitlines() if "record" in line] == ["0", "1", "2"]
     assert "match 2 m1=dut1" in done.out
     shown = user.shakeout("run", "my.py", "--pool", "lab", "--all-matches", "--match-only")
-    assert [line for line in shown.out.splitlines() if "dut" in line] == [f"    m1 = dut{n} (pool lab)" for n in range(3)]
+    assert [line for line in shown.out.splitlines() if "dut" in line] == [
+        f"    m1 = dut{n} (pool lab)" for n in range(3)
+    ]
     assert len(user.runs()) == 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 from pathlib import Path
@@ -111,7 +110,9 @@ def test_the_place_is_named_in_a_folder_called_shakeout_too(user: User) -> None:
 
 def test_the_place_is_in_a_file_beside_the_recipe(user: User) -> None:
     user.write("beside.py", "def check():\n    raise ValueError('odd')\n")
-    user.recipe("class R(BaseRecipe):\n    m1 = HostReq()\n    def test(self):\n        import beside\n        beside.check()\n")
+    user.recipe(
+        "class R(BaseRecipe):\n    m1 = HostReq()\n    def test(self):\n        import beside\n        beside.check()\n"
+    )
     assert f"ValueError: odd ({user.folder}/beside.py:2)" in user.shakeout("run", "my.py").out
 
 
@@ -142,7 +143,9 @@ def test_one_failing_recipe_does_not_stop_the_others(user: User) -> None:
 
 
 def test_what_the_laboratory_lacks_is_undone_and_not_a_failure(user: User) -> None:
-    done = one(user, "m1.eth0.ip_add('192.0.2.1/24')\nm1.procfs_set('sys/kernel/panic', 7)\nself.add_result(False, 'x')")
+    done = one(
+        user, "m1.eth0.ip_add('192.0.2.1/24')\nm1.procfs_set('sys/kernel/panic', 7)\nself.add_result(False, 'x')"
+    )
     assert done.status == 2, done.out
     assert "panic" in done.err
     assert "--lab" in done.err
@@ -336,14 +339,13 @@ def test_an_interrupt_restores_and_says_so(user: User, number: signal.Signals) -
         """
     )
     process = subprocess.Popen(
-        [SHAKEOUT, "run", "my.py"],
+        ["env", "--default-signal=INT,HUP", SHAKEOUT, "run", "my.py"],
         cwd=user.folder,
         env=user.environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: [signal.signal(n, signal.SIG_DFL) for n in (signal.SIGINT, signal.SIGHUP)],
     )
     try:
         assert process.stdout is not None
@@ -360,6 +362,12 @@ def test_an_interrupt_restores_and_says_so(user: User, number: signal.Signals) -
 
 
 def test_nohup_is_obeyed(user: User) -> None:
-    user.recipe("import os, signal\nclass R(BaseRecipe):\n    m1 = HostReq()\n    def test(self): os.kill(os.getpid(), signal.SIGHUP)\n")
+    user.recipe(
+        """
+        import os, signal
+        class R(BaseRecipe):
+            m1 = HostReq()
+            def test(self): os.kill(os.getpid(), signal.SIGHUP)
+        """
+    )
     assert user.command("nohup", SHAKEOUT, "run", "my.py").status == 0
-    assert os.getpid() > 0

@@ -51,7 +51,8 @@ class User:
         self.environment = {
             name: value
             for name, value in os.environ.items()
-            if name not in ("NO_COLOR", "FORCE_COLOR") and not name.startswith("SHAKEOUT_") or name == "SHAKEOUT_TESTS_OF"
+            if (name not in ("NO_COLOR", "FORCE_COLOR") and not name.startswith("SHAKEOUT_"))
+            or name == "SHAKEOUT_TESTS_OF"
         }
         self.environment["XDG_STATE_HOME"] = str(folder / ".state")
         self.environment["XDG_CONFIG_HOME"] = str(folder / ".config")
