@@ -26,8 +26,8 @@ def one_paragraph(error: BaseException) -> str:
         return f"{text}{where}"
     if isinstance(error, SystemExit):
         return f"the recipe called sys.exit({error.code!r}){where}; a test ends by returning, and fails by an assertion"
-    if not text and isinstance(error, AssertionError) and frame is not None and frame.line:
-        text = frame.line  # "assert a == b" says more than nothing
+    if not text and frame is not None and (frame.line or "").startswith("assert "):
+        text = frame.line or ""  # "assert a == b" says more than nothing
     name = type(error).__name__
     return f"{name}: {text}{where}" if text else f"{name}{where}"
 
