@@ -39,7 +39,7 @@ BEGIN = (
 )
 
 #: Help is never wider than this, however wide the terminal is, and never narrower than that.
-WIDEST, NARROWEST = 100, 40
+WIDEST, NARROWEST = 100, 50
 
 
 def front_page(width: int) -> str:
