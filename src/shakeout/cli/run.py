@@ -208,7 +208,7 @@ def _run_all(run: Run, recipes: Sequence[BaseRecipe]) -> None:
 
 
 def _conclude(run: Run, reports: dict[str, Path | None], *, tracebacks: bool) -> int:
-    """Print the summary, write the reports, say where things are; the exit status."""
+    """Write the reports, say where things are, print the summary; the exit status."""
     from shakeout.cli.settings import use_colour
     from shakeout.report.fold import load
     from shakeout.report.formats import write
@@ -225,7 +225,6 @@ def _conclude(run: Run, reports: dict[str, Path | None], *, tracebacks: bool) ->
             status = max(status, 3)
         else:
             written += [f"{form}: {path}"] if path is not None else []
-    _print(summary(outcome, color=use_colour(sys.stdout), tracebacks=tracebacks))
     if run.broken:
         _say(run.broken)
     if run.usage_error is not None:
@@ -240,6 +239,8 @@ def _conclude(run: Run, reports: dict[str, Path | None], *, tracebacks: bool) ->
             f"`shakeout shell {run.id} HOST` opens a shell on a kept host, `shakeout runs rm {run.id}` removes them",
             err=True,
         )
+    sys.stderr.flush()
+    _print(summary(outcome, color=use_colour(sys.stdout), tracebacks=tracebacks))
     return status
 
 
