@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
 
@@ -48,6 +49,7 @@ class Connected:
             name, transport, reactor, recorder or NullRecorder(), run=run, artifact_limit=artifact_limit
         )
         self.ended: Ended | None = None
+        self._reactor = reactor
         self.session.begin()
         self.session.welcome()
         self.host = Host(self.session, HostDevices(self.session, links or {}, take_mac))
@@ -59,17 +61,26 @@ class Connected:
             HostLost: the connection broke.
             UndoFailed: it is not as it was; every failed step is named.
         """
-        if self.ended is None:
-            try:
-                for job in self.host.jobs:
-                    job.dismiss()
-                self.ended = self.session.end()
-            finally:
-                self.session.abandon()
+        if self.ended is not None:
+            return self.ended
+        try:
+            for job in self.host.jobs:
+                job.dismiss()
+            self.ended = self.session.end()
+        finally:
+            self.session.abandon()
         failed = [f"{step.text}: {step.error}" for step in self.ended.steps if step.error]
         if failed:
             raise UndoFailed("; ".join(failed), self.session.name)
         return self.ended
+
+    def abandon(self) -> None:
+        """Break the connection, as a controller that vanishes does: the agent puts the host back by itself."""
+        closed = threading.Event()
+        self.session.abandon()
+        self._reactor.call_soon_threadsafe(closed.set)
+        closed.wait()
+        self.ended = Ended()
 
     def __enter__(self) -> Host:
         return self.host

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 from tests.lab.hosts.sibling import double
 
@@ -150,13 +151,12 @@ class TakesDevice(BaseTestModule):
     dev = DeviceParam(mandatory=True)
 
     def run(self):
-        with open(f"/sys/class/net/{self.params.dev}/address", encoding="ascii") as file:
-            return file.read().strip()
+        dev = self.params.dev
+        return [Path(f"/sys/class/net/{dev.name}/address").read_text().strip(), dev.hwaddr, dev.if_index, dev.mtu]
 
 
 class Where(BaseTestModule):
     """What surrounds a module."""
 
     def run(self):
-        return {"cwd": os.getcwd(), "uid": os.getuid(), "env": dict(os.environ), "links": os.listdir("/sys/class/net"),
-                "stdin": sys.stdin.read()}  # fmt: skip
+        return {"cwd": str(Path.cwd()), "uid": os.getuid(), "env": dict(os.environ), "stdin": sys.stdin.read()}

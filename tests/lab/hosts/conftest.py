@@ -7,6 +7,7 @@ test. `frames`: the same, over a connection that cannot pass descriptors, as a n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -59,18 +60,16 @@ def connect_to_agent(
     agent: StandaloneAgent, laboratory: Laboratory, recording: Recording
 ) -> Iterator[Connect]:
     """Opens sessions with the standalone agent; those that are still open are ended."""
-    opened: list[Connected] = []
+    opened = ExitStack()
 
     def connect(transport: UnixTransport | None = None, *, run: str = "testing", **options: int) -> Connected:
         transport = transport or connect_unix(agent.path)
         one = Connected("m1", transport, laboratory.loop.reactor, recording, run=run, **options)
-        opened.append(one)
+        opened.push(one)
         return one
 
-    yield connect
-    for one in opened:
-        if one.session.lost is None:
-            one.end()
+    with opened:
+        yield connect
 
 
 @pytest.fixture(params=BOTH)

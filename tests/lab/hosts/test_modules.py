@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.lab.hosts import cases
+from tests.lab.hosts.observing import alive
 
 from shakeout.errors import CannotTravel, UsageError
 from shakeout.hosts.host import Host
@@ -133,7 +134,7 @@ def test_a_module_that_detaches(connected: Connected) -> None:
     host = connected.host
     job = host.run(cases.Detaches(), timeout=20)
     assert job.passed
-    assert host.run(f"kill -0 {job.result}").passed
+    assert alive(host, job.result)
     assert len(connected.end().survivors) == 1
 
 
@@ -142,7 +143,7 @@ def test_what_a_module_left_is_gone_in_the_next_session(connect_to_agent) -> Non
     pid = first.host.run(cases.Detaches()).result
     first.end()
     second = connect_to_agent()
-    assert second.host.run(f"kill -0 {pid}", fail=True).passed
+    assert not alive(second.host, pid)
 
 
 def test_kill_reaches_what_a_module_detached(host: Host) -> None:
@@ -150,7 +151,7 @@ def test_kill_reaches_what_a_module_detached(host: Host) -> None:
     other = host.run(cases.Ignores(), bg=True)
     other.wait_output("ready")
     other.kill()
-    assert host.run(f"kill -0 {pid}").passed  # that was another job's
+    assert alive(host, pid)  # that was another job's
 
 
 def test_a_module_that_forks_and_returns_twice(host: Host) -> None:
@@ -180,7 +181,8 @@ def test_a_class_instead_of_an_instance(host: Host) -> None:
 
 def test_a_device_as_parameter(host: Host) -> None:
     job = host.run(cases.TakesDevice(dev=host.eth0))
-    assert job.result == host.eth0.hwaddr
+    eth0 = host.eth0
+    assert job.result == [eth0.hwaddr, eth0.hwaddr, eth0.if_index, 1500]
 
 
 def test_the_options_of_run_hold_for_modules(host: Host) -> None:
@@ -198,9 +200,12 @@ def test_the_options_of_run_hold_for_modules(host: Host) -> None:
 def test_a_module_is_sent_once(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = []
     send = host._session._connection.send
-    monkeypatch.setattr(
-        host._session._connection, "send", lambda message, *rest: (sent.append(type(message).__name__), send(message, *rest))
-    )
+
+    def listening(message: object, *rest: object) -> None:
+        sent.append(type(message).__name__)
+        send(message, *rest)
+
+    monkeypatch.setattr(host._session._connection, "send", listening)
     for _ in range(3):
         assert host.run(cases.Doubles(number=1)).passed
     assert sent.count("SourceText") >= 2
