@@ -16,14 +16,19 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 
 #: Title and name of what users import from, in the order in which one meets it.
 PACKAGES = (
-    ("Recipes", "shakeout.recipe"),
+    ("Recipes", "shakeout.recipe.base"),
     ("Requirements", "shakeout.matching.requirements"),
     ("Values in requirements", "shakeout.matching.values"),
     ("Parameters", "shakeout.params"),
-    ("Hosts and jobs", "shakeout.hosts"),
+    ("Hosts", "shakeout.hosts.host"),
+    ("All hosts of a match", "shakeout.hosts.matched"),
+    ("Jobs", "shakeout.hosts.job"),
     ("Devices", "shakeout.devices"),
     ("Test modules", "shakeout.modules"),
-    ("Controller", "shakeout.controller"),
+    ("Controller", "shakeout.controller.controller"),
+    ("A run", "shakeout.controller.run"),
+    ("Mappers", "shakeout.matching.mapper"),
+    ("Pool managers", "shakeout.labs.provider"),
     ("Errors", "shakeout.errors"),
 )
 
