@@ -53,9 +53,7 @@ def svg_of(output: str) -> str:
     """A terminal window with the command and its output."""
     text = Text.from_ansi(output.rstrip())
     width = min(MAX_WIDTH, max(MIN_WIDTH, *(len(line) for line in text.plain.splitlines())))
-    console = Console(
-        record=True, width=width, file=StringIO(), force_terminal=True, color_system="truecolor"
-    )
+    console = Console(record=True, width=width, file=StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text.assemble(("$ ", "bold green"), (COMMAND, "bold")))
     console.print(text)
     without_web_fonts = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)

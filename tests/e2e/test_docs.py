@@ -105,8 +105,7 @@ def commands_of(text: str) -> list[tuple[str, list[str]]]:
 def looks_like(output: str, shown: list[str]) -> bool:
     """True if *output* is what the page shows."""
     parts = [
-        "(?:.*\n)*" if line.strip() == "…" else ".*".join(map(re.escape, line.split("…"))) + "\n"
-        for line in shown
+        "(?:.*\n)*" if line.strip() == "…" else ".*".join(map(re.escape, line.split("…"))) + "\n" for line in shown
     ]
     return re.fullmatch("".join(parts), output) is not None
 
@@ -134,17 +133,13 @@ def try_block(block: Block, folder: Path) -> None:
         done = run(["bash", "-c", command], folder)
         expected = block.status if place == len(todo) else 0
         if done.returncode != expected:
-            raise Untrue(
-                f"'{command}' ended with {done.returncode}, not {expected}, printing:\n{done.stdout}"
-            )
+            raise Untrue(f"'{command}' ended with {done.returncode}, not {expected}, printing:\n{done.stdout}")
         if not looks_like(done.stdout, shown):
             raise Untrue(f"'{command}' printed something else than is shown:\n{done.stdout}")
 
 
 @pytest.mark.needs("namespaces")
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if any(block.how for block in blocks_of(page))], ids=name_of
-)
+@pytest.mark.parametrize("page", [page for page in PAGES if any(block.how for block in blocks_of(page))], ids=name_of)
 def test_examples_run(page: Path, tmp_path: Path) -> None:
     for block in blocks_of(page):
         if block.how:

@@ -340,5 +340,3 @@ def _file_of(cls: type) -> str:
     import sys
 
     return getattr(sys.modules.get(cls.__module__), "__file__", "") or ""
-
-

@@ -99,9 +99,7 @@ def pool_folders(configured: Mapping[str, Path], named: Sequence[str]) -> dict[s
                 short = Path(name).resolve().name
                 folders[name if short in folders or short in configured else short] = Path(name)
         else:
-            raise UnknownName(
-                "pool", name, configured, "name a configured pool, or a directory of host files (*.yaml)"
-            )
+            raise UnknownName("pool", name, configured, "name a configured pool, or a directory of host files (*.yaml)")
     return folders
 
 
