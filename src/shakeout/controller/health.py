@@ -16,7 +16,7 @@ import msgspec
 
 import shakeout
 from shakeout.controller.hostbook import HostBook, drop_book, read_book
-from shakeout.errors import LabLacks, ShakeoutError
+from shakeout.errors import JournalError, LabLacks, ShakeoutError
 from shakeout.hosts.devices import HostDevices
 from shakeout.hosts.host import Host
 from shakeout.hosts.loop import LoopThread
@@ -193,7 +193,11 @@ def _living(folder: Path, book: HostBook | None) -> Finding:
 
 
 def _books(store: RunStore) -> Iterator[HostBook]:
-    for run in store.ids():
+    try:
+        runs = store.ids()
+    except JournalError:
+        return  # said elsewhere
+    for run in runs:
         book = read_book(store.folder / run)
         if book is not None and book.run == run:
             yield book
