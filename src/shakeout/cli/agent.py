@@ -30,7 +30,7 @@ A pool's host file then says: host: {name: here, address: /run/shakeout-agent.so
     "and a crash of the machine (default: /var/lib/shakeout/agent, or below a user's state directory).",
 )  # fmt: skip
 def agent(path: Path, state: Path | None) -> None:
-    """Serve controllers that connect to a unix socket, until SIGTERM or Ctrl-C: then this machine is put back.
+    """Serve controllers that connect to a unix socket, until SIGTERM or Ctrl-C: then it puts back what it lent.
 
     Only root and the user that it runs as may connect. What an agent before it left half-done (it was killed) is
     undone first.
