@@ -121,7 +121,7 @@ def receive_frames(connection: socket.socket, target: Path) -> None:
         while head := stream.read(HEAD.size):
             name_size, data_size = HEAD.unpack(head)
             name = os.fsdecode(stream.read(name_size))
-            with open(target / name, "wb", buffering=0) as file:
+            with Path(target, name).open("wb", buffering=0) as file:
                 file.write(stream.read(data_size))
         connection.sendall(b".")
 
