@@ -31,10 +31,10 @@ def attribute(*, change: bool) -> Figures:
                 else:
                     _ = device.mtu
                 series.append(perf_counter() - begin)
-            for client, took in reference.items():
+            for client in reference:
                 job = matched.m1.run(LinkOperations(change=change, client=client, count=EACH))
                 passed(job)
-                took += job.result
+                reference[client] += job.result
         ours, pyroute2, raw = (statistics.median(times) * 1000 for times in (series, *reference.values()))
         return Figures(ours, pyroute2, f"median of {BLOCKS * EACH}; a bare socket takes {raw:.2g} ms")
 

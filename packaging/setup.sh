@@ -167,6 +167,8 @@ install_shakeout() {
         fail "pip could not install shakeout and what it needs. What it said stands above and in build/pip.log;" \
             "is the Python package index reachable from here?"
     fi
+    # Compiled now: where PYTHONDONTWRITEBYTECODE is set, every run would do it again.
+    $venv/bin/python -m compileall -q src >/dev/null 2>&1 9>&- || :
     printf '%s\n' "$key" >"$venv/.installed-${extra:-run}"
 }
 
