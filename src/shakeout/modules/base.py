@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shakeout.errors import BadRecipe, CannotTravel, ModuleFailed
@@ -68,8 +68,11 @@ class BaseTestModule:
         """Do the test; executed on the host. Every test module overrides this."""
         raise BadRecipe(_no_run(type(self)))
 
-    def state(self) -> bytes:
+    def state(self, replace: Callable[[Any], Any] | None = None) -> bytes:
         """Packed, all of this instance that travels: its parameters and its other attributes.
+
+        Args:
+            replace: called with both, gives what is to travel in their place.
 
         Raises:
             CannotTravel: an attribute is no plain data; the message names it.
@@ -83,6 +86,8 @@ class BaseTestModule:
                 f"{name} has no parameters: its __init__ must call super().__init__(**kwargs) first"
             )
         values = dict(params)
+        if replace is not None:
+            values, attributes = replace([values, attributes])
         try:
             return pack([values, attributes])
         except CannotTravel:

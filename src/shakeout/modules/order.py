@@ -44,6 +44,7 @@ class ModuleOrder(msgspec.Struct, frozen=True, array_like=True):
         sources: all that was shipped for it; empty for a built-in module.
         provided: what `shakeout.modules` has beyond the built-in modules.
         state: packed; what `BaseTestModule.state()` gave.
+        facts: packed; of the devices that the state refers to, by their places in this list; empty if there are none.
     """
 
     host: str
@@ -52,6 +53,7 @@ class ModuleOrder(msgspec.Struct, frozen=True, array_like=True):
     sources: tuple[SourceRef, ...]
     provided: tuple[Provided, ...]
     state: bytes
+    facts: bytes = b""
 
 
 class State(msgspec.Struct, frozen=True, array_like=True):
@@ -85,5 +87,9 @@ def decode_state(order: ModuleOrder) -> State:
     """
     pair = unpack(order.state)
     if type(pair) is list and len(pair) == 2 and type(pair[0]) is dict and type(pair[1]) is dict:
+        if order.facts:
+            from shakeout.modules.devicefacts import with_facts
+
+            pair = with_facts(pair, unpack(order.facts))
         return State(*pair)
     raise ProtocolError(f"the order for {order.qualname} has no state")

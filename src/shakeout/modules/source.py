@@ -12,13 +12,15 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from shakeout.errors import CannotTravel, UnknownName
+from shakeout.modules.devicefacts import without_devices
 from shakeout.modules.imports import Imports, imports_of
 from shakeout.modules.order import ModuleOrder, Provided, SourceRef
+from shakeout.wire.plain import pack
 
 if TYPE_CHECKING:
     from shakeout.modules.base import BaseTestModule
@@ -93,12 +95,14 @@ def order_for(instance: BaseTestModule, host: str) -> tuple[ModuleOrder, Manifes
 
     Raises:
         CannotTravel: its class has no file, or an attribute is no plain data.
+        DeviceError: a device among its parameters is gone.
     """
     manifest = manifest_of(type(instance))
     refs = tuple(source.ref for source in manifest.sources)
-    order = ModuleOrder(
-        host, manifest.entry_module, manifest.qualname, refs, manifest.provided, instance.state()
-    )
+    facts: list[dict[str, Any]] = []
+    state = instance.state(lambda parts: without_devices(parts, facts))
+    packed = pack(facts, where="what a device says of itself") if facts else b""
+    order = ModuleOrder(host, manifest.entry_module, manifest.qualname, refs, manifest.provided, state, packed)
     return order, manifest
 
 

@@ -275,6 +275,8 @@ class HostnameOrIpParam(Param[V_co]):
 class DeviceParam(Param[V_co]):
     """A device of a host (``m1.eth0``); cannot be given as text, and has no default.
 
+    A test module gets what the device was when the job was started: ``self.params.dev.name``, ``.hwaddr``, ``.ips`` …
+
     Known by its class, which has ``if_index`` and ``hwaddr``: asking the object would ask its host.
     """
 
