@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from shakeout.errors import HostLost, ShakeoutError, TransferError
-from shakeout.hosts.session import Request, Session
+from shakeout.hosts.session import Session
 from shakeout.journal.events import FileTransfer
 from shakeout.wire.filetree import TreeReader, TreeWriter, open_listing, resolve_destination
 from shakeout.wire.messages import AbandonFiles, Entry, FileData, GetFiles, Listing, PutFiles
@@ -76,10 +76,10 @@ def receive(session: Session, recv_path: str, ctl_path: str, *, recursive: bool)
     """
     name = _name_there(recv_path)
     destination = resolve_destination(str(Path(ctl_path).expanduser()) if ctl_path else "", name, str(Path.cwd()))
-    arrival = _Arrival(session, destination)
+    arrival = _Arrival(session, destination, recursive=recursive)
     number, request = session.open_request()
     request.on_listing, request.on_data = arrival.listing, arrival.data
-    request.on_answer = lambda: arrival.answered(request)
+    request.on_answer = arrival.answered
     try:
         session.send(GetFiles(number, recv_path, recursive, by_fd=session.passes_fds))
         arrival.complete.wait()
@@ -105,8 +105,9 @@ def _name_there(path: str) -> str:
 class _Arrival:
     """A transfer that comes in; its methods are called in the loop's thread, but for `place` and `abandon`."""
 
-    def __init__(self, session: Session, destination: str) -> None:
+    def __init__(self, session: Session, destination: str, *, recursive: bool) -> None:
         self._session = session
+        self._recursive = recursive
         self._writer = TreeWriter(destination)
         self._trouble: ShakeoutError | None = None
         self._answered = False
@@ -119,6 +120,8 @@ class _Arrival:
         entries = [Entry(e.path, e.kind, e.mode & 0o777, e.size, e.target) for e in message.entries]
         source = self._session.take_fd() if message.by_fd else -1
         try:
+            if not self._recursive and any(entry.path or entry.kind != "file" for entry in entries):
+                raise TransferError(f"{self._session.name} sent more than the file that was asked for")
             self.size += sum(entry.size for entry in entries)
             self._writer.announce(entries)
             if source >= 0:
@@ -141,13 +144,13 @@ class _Arrival:
         if self._answered and self._writer.wanted == 0:
             self.complete.set()
 
-    def answered(self, request: Request) -> None:
-        """The answer follows the last announcement; a refusal, or the loss of the host, ends the transfer."""
-        try:
-            request.answer.get()
-        except ShakeoutError as error:
+    def answered(self, error: ShakeoutError | None) -> None:
+        """The answer follows the last announcement; a refusal, or the loss of the host, may come even after that."""
+        if error is not None:
             self._fail(error)
             return
+        if self._session.closed:  # after the answer, but before all that was announced
+            self._fail(HostLost(self._session.lost or "its connection ended", self._session.name))
         self._answered = True
         if self._writer.wanted == 0:
             self.complete.set()

@@ -67,8 +67,8 @@ class Request:
 
     def __init__(self) -> None:
         self.answer: Waiter[Answer] = Waiter()
-        #: Called in the loop's thread when the answer, or what takes its place, is there.
-        self.on_answer: Callable[[], None] | None = None
+        #: Called in the loop's thread when the answer (None), or an error in its place or after it, is there.
+        self.on_answer: Callable[[ShakeoutError | None], None] | None = None
         self.on_listing: Callable[[Listing], None] | None = None
         self.on_data: Callable[[bytes], None] | None = None
 
@@ -250,6 +250,11 @@ class Session:
     # -- requests -------------------------------------------------------------------------------------
 
     @property
+    def closed(self) -> bool:
+        """Whether the connection has ended, in order or not."""
+        return self._closed
+
+    @property
     def passes_fds(self) -> bool:
         """Whether files can be handed over as descriptors."""
         return self._connection.passes_fds
@@ -317,7 +322,7 @@ class Session:
             if request is not None:
                 request.answer.set(message)
                 if request.on_answer is not None:
-                    request.on_answer()
+                    request.on_answer(None)
         elif kind is Refusal:
             request = self._requests.get(message.id)
             if request is not None:
@@ -374,9 +379,10 @@ class Session:
             self._fail(request)
 
     def _fail(self, request: Request, error: ShakeoutError | None = None) -> None:
-        request.answer.fail(error or HostLost(self.lost or "its connection ended", self.name))
+        error = error or HostLost(self.lost or "its connection ended", self.name)
+        request.answer.fail(error)
         if request.on_answer is not None:
-            request.on_answer()
+            request.on_answer(error)
 
 
 def connect_unix(path: str) -> UnixTransport:
