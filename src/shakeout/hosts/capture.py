@@ -30,6 +30,7 @@ class Capture:
         self._head = bytearray()
         self._tail = bytearray()
         self._file: BinaryIO | None = None
+        self._ended = False
         self._lock = threading.Lock()
         #: Path of the artifact relative to the run's folder; "" when there is none.
         self.artifact = ""
@@ -43,7 +44,9 @@ class Capture:
     def add(self, data: bytes) -> None:
         """More output."""
         with self._lock:
-            if self._file is None and self.size + len(data) > EXCERPT and not self.artifact and not self.trouble:
+            if self._file is None and self.size + len(data) > EXCERPT and not (
+                self.artifact or self.trouble or self._ended
+            ):
                 self._begin_artifact()
             if self._file is not None:
                 self._store(data)
@@ -95,6 +98,7 @@ class Capture:
         """Nothing more will come: the artifact is closed."""
         self.close()
         with self._lock:
+            self._ended = True
             if self._file is not None:
                 self._file.close()
                 self._file = None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from shakeout.devices.base import Device
 from shakeout.devices.binding import bind_remote, creation, make_remote
 from shakeout.devices.kinds import BUILT_IN
 from shakeout.devices.references import to_devices, to_references
-from shakeout.errors import ShakeoutError, UnknownName, UsageError
+from shakeout.errors import ProtocolError, ShakeoutError, UnknownName, UsageError
 from shakeout.journal.events import DeviceChanged
 from shakeout.wire.messages import DeviceCall
 from shakeout.wire.plain import pack, unpack
@@ -51,7 +52,8 @@ class HostDevices:
                 told = self._ask(0, "adopt", self._links.get(name, name))
             except UnknownName as error:
                 raise UnknownDevice(str(error)) from None
-            device = self._by_name[name] = self._known(told[0], name, told[2])
+            number, _, class_name = self._told(told)
+            device = self._by_name[name] = self._known(number, name, class_name)
         return device
 
     def create(self, name: str, device: object) -> None:
@@ -76,22 +78,23 @@ class HostDevices:
             self._take_mac(),
         )
         try:
-            told = self._ask(0, "create", name, pack(payload, where=f"what {type(device).__name__} was made with"))
+            packed = pack(payload, where=f"what {type(device).__name__} was made with")
+            made_there = self._ask(0, "create", name, packed)
         except ShakeoutError as error:
             self._record(name, "create", type(device).__name__, None, str(error))
             raise
-        bind_remote(device, self, told[0], where)
-        self._by_name[name] = self._by_id[told[0]] = device
+        number, _, _ = self._told(made_there)
+        bind_remote(device, self, number, where)
+        self._by_name[name] = self._by_id[number] = device
         shown = {"args": made.args, **made.kwargs} if made.args else made.kwargs
         self._record(name, "create", type(device).__name__, shown)
 
     def all(self) -> Iterable[Device]:
         """All devices of the host, in the kernel's order."""
         names = {link: name for name, link in self._links.items()}
-        return [
-            self._known(number, names.get(link, link), class_name)
-            for number, link, class_name, _, _ in self._ask(0, "list")
-        ]
+        listed = self._ask(0, "list")
+        told = [self._told(row) for row in listed] if isinstance(listed, list) else [self._told(listed)]
+        return [self._known(number, names.get(link, link), class_name) for number, link, class_name in told]
 
     # -- what devices ask (`DeviceRemote`) ------------------------------------------------------------
 
@@ -115,7 +118,9 @@ class HostDevices:
 
     def items(self, device_id: int) -> Iterable[tuple[str, Any]]:
         """All public attributes with their values."""
-        return [(name, value) for name, value in self._ask(device_id, "items")]
+        pairs = self._ask(device_id, "items")
+        with self._answer():
+            return [(str(name), value) for name, value in pairs]
 
     # -- inner parts ----------------------------------------------------------------------------------
 
@@ -131,10 +136,28 @@ class HostDevices:
 
     def _ask(self, device_id: int, op: str, name: str = "", payload: bytes = b"") -> Any:
         raw = self._session.ask(lambda number: DeviceCall(number, device_id, op, name, payload))  # type: ignore[arg-type]
-        value, mentioned = unpack(raw)
-        if not mentioned:
-            return value
-        return to_devices(value, lambda number: self._known(number, *mentioned[number]))
+        with self._answer():
+            value, mentioned = unpack(raw)
+            if not mentioned:
+                return value
+            return to_devices(value, lambda number: self._known(number, *mentioned[number]))
+
+    def _told(self, row: Any) -> tuple[int, str, str]:
+        """Number, name and class of a device, as the host tells them."""
+        with self._answer():
+            number, name, class_name, _, _ = row
+            if type(number) is int and type(name) is str and type(class_name) is str:
+                return number, name, class_name
+            raise TypeError(f"{row!r} is no device")
+
+    @contextmanager
+    def _answer(self) -> Iterator[None]:
+        """In this block an answer is taken apart; one that is not what was asked for is the host's fault."""
+        try:
+            yield
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            text = f"its agent answered with something else than was asked for: {error}"
+            raise ProtocolError(text, self._session.name) from error
 
     def _known(self, number: int, name: str, class_name: str) -> Device:
         device = self._by_id.get(number)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from shakeout.errors import ConditionTimeout, UsageError
+from shakeout.errors import ConditionTimeout, ProtocolError, UsageError
 from shakeout.hosts.arguments import (
     argument,
     check_given,
@@ -322,15 +322,21 @@ class Host:
         if not isinstance(value, str | bytes | int | float):
             raise UsageError(f"{full} on {self.name} is set to text or a number, not to {value!r}")
         text = value.decode() if isinstance(value, bytes) else str(value)
-        old = unpack(self._session.ask(lambda number: SetSetting(number, full, text.encode())))
-        previous = bytes(old).decode(errors="replace").rstrip("\n")
+        old = self._setting(self._session.ask(lambda number: SetSetting(number, full, text.encode())))
+        previous = old.decode(errors="replace").rstrip("\n")
         self._session.recorder.write(Setting(host=self.name, path=full, value=text, previous=previous))
         return previous
 
     def _get(self, top: str, path: str) -> str:
         full = setting_path(top, path)
-        raw = unpack(self._session.ask(lambda number: ReadSetting(number, full)))
-        return bytes(raw).decode(errors="replace").rstrip("\n")
+        raw = self._setting(self._session.ask(lambda number: ReadSetting(number, full)))
+        return raw.decode(errors="replace").rstrip("\n")
+
+    def _setting(self, answer: bytes) -> bytes:
+        value = unpack(answer)
+        if not isinstance(value, bytes):
+            raise ProtocolError(f"its agent said of a setting {value!r:.100}, which is none", self.name)
+        return value
 
     def _wait_for_function(self, condition: Callable[[], Any], timeout: float, desc: str | None) -> Any:
         deadline = time.monotonic() + timeout if timeout else None
