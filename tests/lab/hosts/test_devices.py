@@ -26,6 +26,7 @@ def test_attributes_are_what_the_kernel_says(host: Host) -> None:
     assert eth0.link_stats["rx_errors"] == 0
     host.run("ip link set eth0 mtu 1300")
     assert eth0.mtu == 1300
+    host.run("ip link set eth0 mtu 1500")
 
 
 def test_assignment_is_done_when_it_returns(host: Host) -> None:
