@@ -36,13 +36,17 @@ class StandingAgent:
 
     Its network namespace outlives the agent, as a real machine does.
 
+    Args:
+        prelude: Python that its process executes first.
+
     Attributes:
         socket: where it listens.
         mac: the hardware address of its eth0.
     """
 
-    def __init__(self, folder: Path, name: str = "dut", number: int = 1) -> None:
+    def __init__(self, folder: Path, name: str = "dut", number: int = 1, prelude: str = "") -> None:
         self.name = name
+        self._prelude = prelude
         self.socket = folder / f"{name}.sock"
         self.mac = f"02:00:00:00:0f:{number:02x}"
         self._state = folder / f"{name}.state"
@@ -94,7 +98,7 @@ class StandingAgent:
         with self._errors.open("ab") as errors:
             enter = ["nsenter", f"--net=/proc/{self._network.pid}/ns/net"]
             process = subprocess.Popen(
-                [*enter, sys.executable, "-c", _SERVE, self.socket, self._state],
+                [*enter, sys.executable, "-c", self._prelude + _SERVE, self.socket, self._state],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import socket
+import struct
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,7 @@ from shakeout.wire.messages import (
 from shakeout.wire.messages import JobStarted as JobStartedMessage
 from shakeout.wire.reactor import Reactor
 from shakeout.wire.transports import Transport, UnixTransport
+from shakeout.wire.undisturbed import undisturbed
 
 if TYPE_CHECKING:
     from shakeout.modules.source import Source
@@ -181,9 +183,10 @@ class Session:
             raise HostLost(self.lost, self.name)
         if self._closing:
             raise HostLost("the host is being restored, nothing can be started on it any more", self.name)
-        self.recorder.write(event)
-        self.jobs.add(job)
-        self._connection.send(order)
+        with undisturbed:
+            self.recorder.write(event)
+            self.jobs.add(job)
+            self._connection.send(order)
         if self._closed:
             job.lost(self.lost or "")
 
@@ -392,8 +395,13 @@ def connect_unix(path: str) -> UnixTransport:
         AgentUnreachable: nobody listens there.
     """
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # An agent that is stopped accepts nobody: wait for it as long as for its Welcome.
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(OPEN_TIMEOUT), 0))
     try:
         connected.connect(path)
+    except BlockingIOError:
+        connected.close()
+        raise AgentUnreachable(f"{path}: its agent did not accept a connection within {OPEN_TIMEOUT:g} s") from None
     except OSError as error:
         connected.close()
         raise AgentUnreachable(f"{path}: {error.strerror}") from error
