@@ -277,3 +277,24 @@ def test_files_beside_the_recipe_can_be_imported_and_are_preferred_to_installed_
     user.write("late.py", "value = 8\n")
     done = user.shakeout("run", str(user.folder / "my.py"))
     assert done.status == 0, done.out + done.err
+
+
+def test_secrets_are_written_nowhere(user: User) -> None:
+    user.recipe(
+        """
+        class R(BaseRecipe):
+            password = StrParam(mandatory=True, secret=True)
+            pin = IntParam(default=97531, secret=True)
+            m1 = HostReq()
+
+            def test(self):
+                assert self.params.password == "hunter2"
+        """
+    )
+    ended = user.shakeout("run", "my.py", "--html", "page.html", "--live", "--", "password=hunter2")
+    assert ended.status == 0, ended.err
+    written = [path.read_text(errors="replace") for path in user.runs()[0].rglob("*") if path.is_file()]
+    written += [(user.folder / "page.html").read_text(), ended.out, ended.err, user.shakeout("runs", "show", "last").out]
+    assert "password=***" in "".join(written)
+    assert "hunter2" not in "".join(written)
+    assert "97531" not in "".join(written)

@@ -159,6 +159,7 @@ def _run(
     from shakeout.controller.recorder import DebugLog, Descriptions
     from shakeout.controller.run import Options, Run
     from shakeout.matching.mapper import ConstraintMapper
+    from shakeout.params.secrets import mask_words
 
     status: tuple[Observer, ...] = ()
     if screen.isatty() and not options["live"] and not options["debug"]:
@@ -177,7 +178,8 @@ def _run(
     prompt = None if options["no_breakpoints"] else TerminalPrompt(lambda: current[0].id)
     how = Options(
         keep=options["keep"], timeout=settings.timeout or 0, prompt=prompt, artifact_limit=settings.artifact_limit,
-        mapper_options=mapper_options, command=tuple(sys.argv), leave=leave_without_recipe,
+        mapper_options=mapper_options, command=mask_words(sys.argv, [recipe.params for recipe in recipes]),
+        leave=leave_without_recipe,
     )  # fmt: skip
     say = functools.partial(_say, screen=screen)
     with Run(settings.runs_dir, pools, ConstraintMapper(), how, observers=observers, say=say) as made:

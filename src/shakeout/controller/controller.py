@@ -15,6 +15,7 @@ from shakeout.controller.run import Options, Run
 from shakeout.errors import BadRecipe, UsageError
 from shakeout.labs.provider import DefaultLab, PoolManager
 from shakeout.matching.mapper import ConstraintMapper, Mapper, Match
+from shakeout.params.secrets import mask_words
 from shakeout.recipe.base import BaseRecipe
 
 #: How lines of the debug log look.
@@ -116,7 +117,7 @@ class Controller:
                 artifact_limit=self._artifact_limit,
                 pool_checks=self._pool_checks,
                 mapper_options=mapper_options,
-                command=tuple(sys.argv),
+                command=mask_words(sys.argv, [recipe.params]),
             )
             with Run(self._runs_dir, pools, self._mapper, options, observers=self._observers(), say=_tell) as run:
                 results = run.recipe(recipe)

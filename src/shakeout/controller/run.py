@@ -29,7 +29,7 @@ from shakeout.journal.writer import JournalWriter, create_run
 from shakeout.labs.mac_pool import MacPool
 from shakeout.labs.provider import Opened, PoolManager
 from shakeout.matching.mapper import Mapper, Match, describe
-from shakeout.params import plain
+from shakeout.params.secrets import masked
 from shakeout.recipe.base import BaseRecipe
 from shakeout.wire.reactor import Reactor
 
@@ -44,6 +44,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         artifact_limit: bytes after which an artifact is cut.
         pool_checks: whether a host that does not answer is set aside and the next match tried.
         mapper_options: for the mapper: all_matches and so on.
+        command: for the journal: what was called, without secrets.
         leave: called, in another thread, when the run has ended without its recipe, which does not end although it was
             told to; should end the program.
     """
@@ -248,7 +249,7 @@ class Run:
             PartStarted(
                 recipe=type(recipe).__name__,
                 file=_file_of(type(recipe)),
-                params=plain(recipe.params),
+                params=masked(recipe.params),
                 match_index=index,
             )
         )

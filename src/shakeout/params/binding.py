@@ -85,7 +85,8 @@ def from_cli(cls: type, arguments: Iterable[str], *, base: type | None = None) -
         if not equals or not name.strip():
             problems.append(f"{quoted(argument)} is not of the form name=value")
         elif name in given:
-            problems.append(f"{name!r} is given twice ({quoted(given[name])} and {quoted(value)})")
+            shown = params[name].shown if name in params else quoted
+            problems.append(f"{name!r} is given twice ({shown(given[name])} and {shown(value)})")
         elif (name in params) if own is None else (own.takes_any or name in own.names):
             given[name] = value
         elif name in params:
