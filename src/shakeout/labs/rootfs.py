@@ -67,13 +67,16 @@ def build(scratch: str, mounts: list[tuple[str, str]], *, userxattr: bool) -> No
     mount("tmpfs", scratch, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
     root = f"{scratch}/root"
     os.mkdir(root)  # noqa: PTH102
-    extra = ",userxattr" if userxattr else ""
-    _overlay("/", root, f"{scratch}/0", extra)
-    for number, (target, kind) in enumerate(mounts, 1):
-        if kind in _PSEUDO or target == "/" or target.startswith(tuple(f"{own}/" for own in _OWN)) or target in _OWN:
-            continue
-        with contextlib.suppress(OSError):  # hidden below another mount, or not ours to see
-            _carry_over(target, root + target, f"{scratch}/{number}", extra)
+    layers = _Layers(scratch, ",userxattr" if userxattr else "")
+    if userxattr:
+        mount(root, root, flags=MS_BIND)  # pivot_root wants a mount
+        _assemble("/", root, layers, mounts)
+    else:
+        layers.lay("/", root)
+        for target, kind in mounts:
+            if target != "/" and _is_for_files(target, kind):
+                with contextlib.suppress(OSError):  # hidden below another mount
+                    layers.carry_over(target, root + target)
     _system(root)
     os.chdir(root)
     pivot_root(".", ".")  # the old root lies on the new one, and is taken away from there
@@ -81,26 +84,68 @@ def build(scratch: str, mounts: list[tuple[str, str]], *, userxattr: bool) -> No
     os.chdir("/")
 
 
-def _carry_over(target: str, place: str, scratch: str, extra: str) -> None:
-    if os.path.isdir(target):  # noqa: PTH112
-        try:
-            _overlay(target, place, scratch, extra)
-            return
-        except OSError:
-            pass  # a file system that cannot lie under an overlay: seen, but not written
-    mount(target, place, flags=MS_BIND | MS_REC)
-    mount("", place, flags=MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV)
+class _Layers:
+    """Lays writable layers, all on one tmpfs, over directories."""
+
+    def __init__(self, scratch: str, options: str) -> None:
+        self._scratch = scratch
+        self._options = options
+        self._number = 0
+
+    def lay(self, lower: str, place: str) -> None:
+        """Make *place* show *lower*, and keep what is written."""
+        scratch = f"{self._scratch}/{self._number}"
+        self._number += 1
+        upper, work = f"{scratch}/upper", f"{scratch}/work"
+        for directory in (scratch, upper, work):
+            os.mkdir(directory)  # noqa: PTH102
+        os.chmod(upper, os.stat(lower).st_mode & 0o7777)  # noqa: PTH101, PTH116
+        escaped = lower.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
+        options = f"lowerdir={escaped},upperdir={upper},workdir={work}{self._options}"
+        mount("overlay", place, "overlay", 0, options)
+
+    def carry_over(self, source: str, place: str) -> None:
+        """As `lay`; what cannot lie under a layer (a file, an odd file system) is seen, but cannot be written."""
+        if os.path.isdir(source):  # noqa: PTH112
+            try:
+                self.lay(source, place)
+                return
+            except OSError:
+                pass
+        mount(source, place, flags=MS_BIND | MS_REC)
+        with contextlib.suppress(OSError):  # in a user namespace its flags may be locked; nothing of it is ours to write
+            mount("", place, flags=MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV)
 
 
-def _overlay(lower: str, place: str, scratch: str, extra: str) -> None:
-    os.mkdir(scratch)  # noqa: PTH102
-    upper, work = f"{scratch}/upper", f"{scratch}/work"
-    os.mkdir(upper)  # noqa: PTH102
-    os.mkdir(work)  # noqa: PTH102
-    info = os.stat(lower)  # noqa: PTH116
-    os.chmod(upper, info.st_mode & 0o7777)  # noqa: PTH101
-    escaped = lower.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
-    mount("overlay", place, "overlay", 0, f"lowerdir={escaped},upperdir={upper},workdir={work}{extra}")
+def _is_for_files(target: str, kind: str) -> bool:
+    """Whether what is mounted at *target* holds files, and is not made anew for each host."""
+    return kind not in _PSEUDO and target not in _OWN and not target.startswith(tuple(f"{own}/" for own in _OWN))
+
+
+def _assemble(source: str, place: str, layers: _Layers, mounts: list[tuple[str, str]]) -> None:
+    """Make *place* like the directory *source*, piece by piece.
+
+    In a user namespace the mounts that were there before are locked to each other, and the kernel lays nothing over a
+    directory that has some of them below it: so those directories are made anew, and what is in them carried over.
+    """
+    for entry in os.scandir(source):
+        target = f"{place}/{entry.name}"
+        if entry.is_symlink():
+            os.symlink(os.readlink(entry.path), target)  # noqa: PTH115, PTH211
+        elif entry.is_dir():
+            os.mkdir(target)  # noqa: PTH102
+            if entry.path in _OWN:
+                continue
+            below = [kind for path, kind in mounts if path.startswith(f"{entry.path}/")]
+            with contextlib.suppress(OSError):  # not ours to see: an empty directory then
+                if below:
+                    _assemble(entry.path, target, layers, mounts)
+                else:
+                    layers.carry_over(entry.path, target)
+        elif entry.is_file():
+            os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC))
+            with contextlib.suppress(OSError):
+                layers.carry_over(entry.path, target)
 
 
 def _system(root: str) -> None:
