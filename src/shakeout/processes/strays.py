@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
+import time
 from collections.abc import Container, Iterator
+from contextlib import suppress
 from functools import cache
 
 #: The variable that every job carries: "<lease>:<job id>".
@@ -44,6 +47,8 @@ def command_line(pid: int) -> str:
 def kill_marked(prefix: str, besides: Container[int] = ()) -> list[str]:
     """SIGKILL everything marked with *prefix*, until nothing new appears; the command lines of what was found.
 
+    Returns when they are dead; what cannot die now (it waits for a disk) is not waited for longer than a second.
+
     Args:
         besides: process groups whose members are ended, too, but not worth a mention.
     """
@@ -52,14 +57,28 @@ def kill_marked(prefix: str, besides: Container[int] = ()) -> list[str]:
         found = [pid for pid in marked(prefix) if not _zombie(pid)]
         if not found:
             break
+        dying: list[int] = []
         for pid in found:
             try:
                 if os.getpgid(pid) not in besides:
                     ended.setdefault(pid, command_line(pid))
+                with suppress(OSError):  # no descriptor left: it is killed all the same
+                    dying.append(os.pidfd_open(pid))
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
+        _await_deaths(dying)
     return list(ended.values())
+
+
+def _await_deaths(dying: list[int]) -> None:
+    """Wait for the ends of processes that were killed, a second at most; closes their descriptors."""
+    deadline = time.monotonic() + 1.0
+    for fd in dying:
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+        os.close(fd)
 
 
 def _zombie(pid: int) -> bool:

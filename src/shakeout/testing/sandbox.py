@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -24,7 +25,8 @@ _PDEATHSIG = 1
 def main() -> NoReturn:
     """Serve at ``agent.sock`` in the folder whose descriptor is the first argument; the second is a host name."""
     folder, name = int(sys.argv[1]), sys.argv[2]
-    scratch = os.path.realpath(f"/proc/self/fd/{folder}") + "/root"
+    place = os.path.realpath(f"/proc/self/fd/{folder}")
+    scratch = f"{place}/root"
     Path(scratch).mkdir()
     mounts = rootfs.mount_points()
     unshare(NEWNS | NEWUTS | NEWIPC | NEWNET | NEWPID)
@@ -40,6 +42,7 @@ def main() -> NoReturn:
         pass
     os.kill(first, signal.SIGKILL)
     os.waitpid(first, 0)
+    shutil.rmtree(place, ignore_errors=True)  # who made it may have been killed
     os._exit(0)
 
 
