@@ -71,6 +71,8 @@ def build(scratch: str, mounts: list[tuple[str, str]], *, userxattr: bool) -> No
     if userxattr:
         mount(root, root, flags=MS_BIND)  # pivot_root wants a mount
         _assemble("/", root, layers, mounts)
+        # Root in here is not the one who owns the machine's /root; a home it needs all the same.
+        mount("tmpfs", f"{root}/root", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700")
     else:
         layers.lay("/", root)
         for target, kind in mounts:
