@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -89,16 +91,28 @@ class StandingAgent:
         self.process.wait(20)
         self.process = self._start()
 
+    @contextlib.contextmanager
+    def another_beside(self) -> Iterator[Path]:
+        """A second agent on the same machine, with the same state; where it listens."""
+        path = self.socket.with_suffix(".second")
+        process = self._start(path)
+        try:
+            yield path
+        finally:
+            process.terminate()
+            process.wait(20)
+
     @property
     def said(self) -> str:
         """Its standard error."""
         return self._errors.read_text()
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, path: Path | None = None) -> subprocess.Popen[bytes]:
+        path = path or self.socket
         with self._errors.open("ab") as errors:
             enter = ["nsenter", f"--net=/proc/{self._network.pid}/ns/net"]
             process = subprocess.Popen(
-                [*enter, sys.executable, "-c", self._prelude + _SERVE, self.socket, self._state],
+                [*enter, sys.executable, "-c", self._prelude + _SERVE, path, self._state],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
@@ -106,7 +120,7 @@ class StandingAgent:
 
         def listens() -> bool:
             assert process.poll() is None, self.said
-            return _serves(self.socket)
+            return _serves(path)
 
         until(listens, what="the agent")
         return process

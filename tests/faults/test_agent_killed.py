@@ -133,6 +133,34 @@ def test_a_standing_agent_is_killed_and_restores_at_its_next_start(tmp_path: Pat
     assert "could not" not in agent.said
 
 
+def test_of_two_agents_of_one_host_the_second_puts_back_what_the_first_held_when_it_was_killed(
+    tmp_path: Path, agent: StandingAgent
+) -> None:
+    """Two people's ssh sessions, say. While the first lives, what it has lent is none of the second's business."""
+    before = agent.snapshot()
+    file = recipe(tmp_path, CHANGES, head=ONE_HOST)
+    own = set(agent.processes())
+    with Command(file, "--pool", str(agent.pool(tmp_path / "pool")), "--keep") as command:
+        status, out, err = command.end()
+        assert status == 0, out + err
+    with Watched(set(agent.processes()) - own) as theirs, agent.another_beside() as second:
+        assert len(theirs.pids) >= 4
+        assert differences(before, agent.snapshot())
+        agent.process.kill()
+        agent.process.wait()
+        assert differences(before, agent.snapshot())
+        agent.socket.unlink()
+        agent.socket.symlink_to(second)
+        again = recipe(tmp_path, "m1.run('true')", "next.py", ONE_HOST)
+        with Command(again, "--pool", str(tmp_path / "pool"), out=tmp_path / "2") as command:
+            status, out, err = command.end()
+            assert status == 0, out + err
+        assert differences(before, agent.snapshot()) == []
+        assert theirs.left_after(5) == []
+    agent.socket.unlink()
+    agent.start_again()
+
+
 def test_the_zygote_is_killed(tmp_path: Path, agent: StandingAgent) -> None:
     """Nothing can be forked any more: the agent puts its host back, ends, and says why."""
     before = agent.snapshot()
