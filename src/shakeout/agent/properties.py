@@ -36,15 +36,6 @@ def collect(*, lab: str = "") -> dict[str, Value]:
     }
 
 
-def boot_id() -> str:
-    """The kernel's name for this boot."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", "rb", buffering=0) as file:  # noqa: PTH123
-            return file.read().decode().strip()
-    except OSError:
-        return ""
-
-
 def _os_release() -> dict[str, str]:
     for path in ("/etc/os-release", "/usr/lib/os-release"):
         try:

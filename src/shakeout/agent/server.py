@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,9 @@ import shakeout
 from shakeout.agent.children import Children
 from shakeout.agent.forker import Forker
 from shakeout.agent.lease import Lease
-from shakeout.agent.properties import Value, boot_id
+from shakeout.agent.properties import Value
 from shakeout.agent.session import Session, home_directory
-from shakeout.agent.undo import UndoLog, replay
+from shakeout.agent.undo import UndoLog, boot_id, failures, replay
 from shakeout.errors import LeaseHeld
 from shakeout.processes.strays import kill_marked
 from shakeout.wire.connection import Connection
@@ -69,18 +70,31 @@ class Agent:
         #: Why it ended before it was told to; "" if it did not.
         self.trouble = ""
 
-    def recover(self) -> list[str]:
-        """End and undo what an agent that was killed left behind; what could not be undone, and why."""
+    def recover(self) -> None:
+        """End and undo what an agent that was killed left behind; what another agent holds now is left alone.
+
+        What could not be undone is said on standard error.
+        """
+        try:
+            self._lease.take("an agent that puts the host back")
+        except LeaseHeld:
+            return
+        try:
+            self._clear_up()
+        finally:
+            self._lease.release()
+
+    def _clear_up(self) -> None:
+        """`recover`, for whoever has the lease."""
         try:
             mark = self._mark_path.read_text()
         except OSError:
             mark = ""
         if len(mark) == _MARK_SIZE and mark.isalnum():
             kill_marked(mark)
-            self._mark_path.unlink()
-        if not self.undo_path.exists():
-            return []
-        return [f"{step.text}: {step.error}" for step in replay(UndoLog(self.undo_path)) if not step.ok]
+        for text in failures(replay(UndoLog(self.undo_path))):
+            sys.stderr.write(f"shakeout: could not be put back after the last agent was killed: {text}\n")
+        self._mark_path.unlink(missing_ok=True)
 
     def listen(self, listener: socket.socket) -> None:
         """Accept controllers on a unix socket; only root and the agent's own user may connect."""
@@ -150,10 +164,16 @@ class Agent:
             self._lease.take(hello.controller)
         except LeaseHeld as error:
             return Refused("lease", str(error), holder=error.holder)
-        mark = os.urandom(_MARK_SIZE // 2).hex()
-        self._mark_path.write_text(mark)
+        try:
+            if self._mark_path.exists():  # of an agent beside this one, which was killed
+                self._clear_up()
+            mark = os.urandom(_MARK_SIZE // 2).hex()
+            self._mark_path.write_text(mark)
+            self._holder = Session(self, peer.connection, hello.run, mark, attached=False)
+        except BaseException:
+            self._lease.release()
+            raise
         self._controller = hello.controller
-        self._holder = Session(self, peer.connection, hello.run, mark, attached=False)
         return self._holder
 
     def _take_over(self, peer: Peer, hello: Hello) -> Session:

@@ -6,7 +6,6 @@ import os
 import resource
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,8 +47,7 @@ def serve(path: Path, state: Path, ready: Callable[[], None] = lambda: None) -> 
     become_subreaper()
     reactor = Reactor()
     agent = Agent(reactor, zygote, state, collect(), environment)
-    for text in agent.recover():
-        sys.stderr.write(f"shakeout: could not be put back after the last agent was killed: {text}\n")
+    agent.recover()
     agent.listen(listener)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stop())

@@ -272,8 +272,8 @@ def failures(steps: Sequence[UndoStep]) -> Iterator[str]:
 def boot_id() -> str:
     """The kernel's id of this boot; "" where there is none."""
     try:
-        with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123
-            return file.read().strip()
+        with open("/proc/sys/kernel/random/boot_id", "rb", buffering=0) as file:  # noqa: PTH123
+            return file.read().decode().strip()
     except OSError:
         return ""
 
