@@ -347,3 +347,35 @@ def test_the_signal_handlers_of_the_script_are_its_own_again_afterwards(user: Us
         "print([signal.getsignal(n) is mine for n in numbers])\n",
     )
     assert (status, out, err) == (0, "[True, True, True]\n", "")
+
+
+def test_a_recipe_may_be_interrupted_at_any_moment(user: User) -> None:
+    """Whatever it was doing with its host: the host is restored at once, and nothing is waited for in vain."""
+    status, out, err = script(
+        user,
+        """
+        class Busy(BaseRecipe):
+            m1 = HostReq()
+            m1.eth0 = DeviceReq(label="net1")
+            def test(self):
+                m1 = self.matched.m1
+                for number in range(10_000):
+                    m1.run("true")
+                    m1.eth0.mtu = 1400 + number % 100
+                    job = m1.run("sleep 5", bg=True)
+                    m1.procfs_set("sys/net/ipv4/ip_forward", number % 2)
+                    job.kill()
+
+        for number in range(12):
+            try:
+                Controller(quiet=True, timeout=0.0007 * 1.4**number).run(Busy())
+            except Exception as error:
+                print(type(error).__name__)
+        """,
+    )
+    assert (status, err) == (0, "")
+    assert out.split() == ["RecipeTimeout"] * 12
+    for run in user.runs():
+        journal = (run / "journal.jsonl").read_text()
+        assert journal.count('"undo-finished"') == 1
+        assert '"failed":[' not in journal

@@ -121,6 +121,7 @@ def test_abort(user: User, how: str) -> None:
 def test_control_c_at_the_prompt_only_clears_the_line(user: User) -> None:
     with at_breakpoint(user) as child:
         child.send("half a li")
+        child.expect("half a li")
         child.sendintr()
         child.expect("type abort to end the recipe, continue to go on")
         child.expect(PROMPT)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from shakeout.controller.interrupts import Interrupted
 from shakeout.errors import NotInteractive, ShakeoutError
 from shakeout.hosts.matched import Matched
+from shakeout.wire.undisturbed import undisturbed
 
 if TYPE_CHECKING:
     import code
@@ -172,7 +173,7 @@ def _own_signals() -> Iterator[None]:
         yield
         return
     left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    previous = signal.signal(signal.SIGINT, lambda *_: undisturbed.raise_now(KeyboardInterrupt()))
     try:
         yield
     finally:

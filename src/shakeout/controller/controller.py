@@ -10,6 +10,7 @@ from typing import Any
 
 from shakeout.controller.breakpoints import TerminalPrompt
 from shakeout.controller.candidates import Candidates
+from shakeout.controller.interrupts import RecipeTimeout
 from shakeout.controller.recorder import DebugLog, Descriptions, Observer
 from shakeout.controller.run import Options, Run
 from shakeout.errors import BadRecipe, UsageError
@@ -128,7 +129,7 @@ class Controller:
                 self._print_summary(run)
         for result in results:
             if result.error is not None:
-                if not isinstance(result.error, AssertionError | KeyboardInterrupt):
+                if not isinstance(result.error, AssertionError | KeyboardInterrupt | RecipeTimeout):
                     _log.error("recipe %s was terminated by an unexpected exception", type(recipe).__name__)
                 result.error.add_note(f"in run {run.id} of shakeout; its journal: {run.journal}")
                 raise result.error

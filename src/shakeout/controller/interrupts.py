@@ -12,6 +12,7 @@ from typing import Any
 
 from shakeout.errors import ShakeoutError
 from shakeout.wire.reactor import READ, Reactor
+from shakeout.wire.undisturbed import undisturbed
 
 
 class RecipeTimeout(ShakeoutError):
@@ -140,18 +141,20 @@ class Interrupts:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGALRM:
             if not self._restoring:
-                raise TimeUp
+                undisturbed.raise_now(TimeUp())
             return
         name = signal.Signals(number).name
         if self._restoring:
             if self.interrupted:
-                raise UndoLeft(name)
+                undisturbed.raise_now(UndoLeft(name))
+                return
             self.interrupted, self.signal_name = True, name
             self._say(f"{name}: hosts are being restored; once more to leave that to their agents")
             return
         already = self.interrupted
         self.interrupted, self.signal_name = True, name
         if already:
-            raise UndoLeft(name)
+            undisturbed.raise_now(UndoLeft(name))
+            return
         self._say(f"{name}: interrupting the recipe, then hosts are restored; once more to leave that to their agents")
-        raise Interrupted(name)
+        undisturbed.raise_now(Interrupted(name))

@@ -14,6 +14,7 @@ from shakeout.errors import ProtocolError
 from shakeout.wire.framing import FrameReader, frame
 from shakeout.wire.reactor import READ, WRITE, Reactor
 from shakeout.wire.transports import Transport
+from shakeout.wire.undisturbed import undisturbed
 
 _ENCODER = msgspec.msgpack.Encoder()
 #: Descriptors that may wait for the message that they belong to; an honest peer sends one with a message.
@@ -70,7 +71,7 @@ class Connection:
         A connection that is closed swallows it: its end has been, or will be, told by `on_closed`.
         """
         data = frame(_ENCODER.encode(message))
-        with self._lock:
+        with undisturbed, self._lock:
             if self.closed:
                 return
             if self._waiting:
