@@ -5,9 +5,8 @@
 For every host it does what the laboratory does, and nothing else: fork into a PID namespace; unshare of four more;
 the same mounts (noted down once from `shakeout.labs.rootfs`, then repeated as bare calls); hostname; loopback up; a
 veth pair with its other end on a bridge, both up; the two sysctls; a listening socket; on demand an IPv4 address; and
-the fork of a zygote. Both processes then sleep. It is one process, which begins with the next hosts while some (AHEAD)
-are still busy, because that is the quickest. Prints the seconds that all hosts took, waits until its standard input
-ends, and takes everything down.
+the fork of a zygote. Both processes then sleep. One process begins with all hosts before it waits for any, because that
+is the quickest. Prints the seconds that all hosts took, waits until its standard input ends, and takes everything down.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ from typing import NoReturn
 KINDS = 0x00020000 | 0x04000000 | 0x08000000 | 0x40000000  # mount, UTS, IPC, network
 PIDS = 0x20000000
 PRIVATE = (1 << 18) | 0x4000
-AHEAD = 4
 #: Ports that one bridge can have, less one.
 PORTS = 1000
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -168,13 +166,11 @@ class Channel:
         self.ask(NEWADDR, 0x605, body)
 
     def bridge(self, name: str) -> int:
-        """Make a bridge; its index."""
-        self.ask(
-            NEWLINK,
-            0x605,
-            link(up=True) + attribute(3, name.encode() + b"\0") + attribute(18, attribute(1, b"bridge\0")),
-        )
-        return int(struct.unpack_from("=i", self.ask(GETLINK, 1, link() + attribute(3, name.encode() + b"\0")), 20)[0])
+        """Make a bridge whose ports forward at once; its index."""
+        named = attribute(3, name.encode() + b"\0")
+        info = attribute(1, b"bridge\0") + attribute(2, attribute(1, struct.pack("=I", 0)))
+        self.ask(NEWLINK, 0x605, link() + named + attribute(18, info))
+        return self.up(name)
 
     def veth(self, name: str, master: int, hwaddr: bytes) -> None:
         """Make a link pair: *name* here on a bridge, eth0 in the caller's own network namespace."""
@@ -225,7 +221,6 @@ def make(count: int, folder: str, addresses: bool) -> float:
     own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY)
     begin = time.perf_counter()
     bridges = [switch.bridge(f"n{number}") for number in range(-(-count // PORTS))]
-    busy = 0
     for number in range(count):
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(f"{folder}/{number}")
@@ -236,11 +231,9 @@ def make(count: int, folder: str, addresses: bool) -> float:
             launch(number, bridges[number // PORTS], steps, write, addresses)
         check(LIBC.setns(own_pids, PIDS), "setns")
         listener.close()
-        busy += 1
-        while busy >= AHEAD:
-            busy -= wait_ready(read)
-    while busy:
-        busy -= wait_ready(read)
+    ready = 0
+    while ready < count:
+        ready += wait_ready(read)
     return time.perf_counter() - begin
 
 
@@ -248,7 +241,7 @@ def wait_ready(read: int) -> int:
     """How many hosts have become ready."""
     if not select.select([read], [], [], 30)[0]:
         raise TimeoutError("a raw host did not become ready")
-    return len(os.read(read, 64))
+    return len(os.read(read, 4096))
 
 
 def main() -> NoReturn:
