@@ -65,7 +65,8 @@ class Job:
         self.streams: dict[int, Stream] = {}
         #: None once its standard input is closed.
         self.input: Input | None = None
-        self.terminal = -1
+        #: Whether its standard streams are a terminal, the other end of which is its stream STDOUT.
+        self.terminal = False
         #: What a child that could not be executed said.
         self.trouble = b""
         #: Signals that came before its process was known.

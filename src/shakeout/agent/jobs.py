@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -116,8 +116,9 @@ class JobTable:
     def resize(self, order: Resize) -> None:
         """A job's terminal has a new size."""
         job = self._jobs.get(order.id)
-        if job is not None and job.terminal >= 0:
-            set_size(job.terminal, order.rows, order.columns)
+        stream = job.streams.get(STDOUT) if job is not None and job.terminal else None
+        if stream is not None:
+            set_size(stream.fd, order.rows, order.columns)
 
     def credit(self, order: Credit) -> None:
         """The controller took some output: go on, if it was waited for."""
@@ -169,13 +170,15 @@ class JobTable:
             self._write(job)
 
     def _spawn_directly(self, job: Job, order: StartJob, env: dict[str, str], fds: tuple[int, int, int]) -> None:
+        self._spawn_process(job, order, env, [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(fds)])
+        self._begun(job)
+
+    def _spawn_process(self, job: Job, order: StartJob, env: dict[str, str], actions: list[tuple[Any, ...]]) -> None:
         argv = argv_of(order)
-        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(fds)]
         job.started_ns = time.monotonic_ns()
         job.pid = os.posix_spawnp(
             argv[0], argv, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_DEFAULT_SIGNALS
         )
-        self._begun(job)
         self._children.expect(job.pid, lambda status, now: self._ended(job, status, now))
 
     def _spawn_by_zygote(
@@ -206,28 +209,23 @@ class JobTable:
         self._forker.fork(fork, (*fds, channel), forked, lambda status, now: self._ended(job, status, now))
 
     def _spawn_on_terminal(self, job: Job, order: StartJob, env: dict[str, str]) -> None:
-        rows, columns = order.terminal or (24, 80)
-        job.terminal, theirs = os.openpty()
-        name = os.ttyname(theirs)
-        set_size(job.terminal, rows, columns)
-        # Opened after setsid, the terminal becomes the new session's own.
-        actions = [(os.POSIX_SPAWN_OPEN, 0, name, os.O_RDWR, 0)]
-        actions += [(os.POSIX_SPAWN_DUP2, 0, number) for number in (1, 2)]  # type: ignore[misc]
-        argv = argv_of(order)
+        ours, theirs = os.openpty()
+        job.streams[STDOUT] = Stream(job, STDOUT, ours)
+        job.terminal = True
         try:
-            job.started_ns = time.monotonic_ns()
-            job.pid = os.posix_spawnp(
-                argv[0], argv, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_DEFAULT_SIGNALS
-            )
+            os.set_blocking(ours, False)
+            set_size(ours, *(order.terminal or (24, 80)))
+            job.input = Input(os.dup(ours), order.stdin, end=False)
+            # Opened after setsid, the terminal becomes the new session's own.
+            actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_OPEN, 0, os.ttyname(theirs), os.O_RDWR, 0)]
+            actions += [(os.POSIX_SPAWN_DUP2, 0, number) for number in (1, 2)]
+            self._spawn_process(job, order, env, actions)
         finally:
             os.close(theirs)
-        os.set_blocking(job.terminal, False)
-        job.streams[STDOUT] = Stream(job, STDOUT, job.terminal)
-        job.input = Input(os.dup(job.terminal), order.stdin, end=False)
         self._jobs[job.id] = job
         self._watch(job.streams[STDOUT])
+        self._write(job)
         self._begun(job)
-        self._children.expect(job.pid, lambda status, now: self._ended(job, status, now))
 
     def _begun(self, job: Job) -> None:
         if job.announce:
@@ -306,8 +304,7 @@ class JobTable:
             left = stream.waiting()
             while (data := self._take(stream)) is not None and left >= 0:
                 left -= len(data)
-        if job.input is not None and job.terminal < 0:
-            self._close_input(job)
+        self._close_input(job)
         job.survivors = group_lives(job.pid)
         job.done = True
         self._send(job.ended(status, now))
@@ -346,4 +343,3 @@ class JobTable:
 
 
 _DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD, signal.SIGTERM)
-
