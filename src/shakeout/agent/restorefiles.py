@@ -116,7 +116,7 @@ def _sysctl_set(entry: SysctlSet) -> str:
                 if chosen(file.read()) == value:
                     return f"{entry.path}: {_ALREADY}"
             with open(entry.path, "r+b", buffering=0) as file:  # noqa: PTH123
-                file.write(value)
+                file.write(value or b"\n")  # the kernel is not told of a write of nothing
     except FileNotFoundError:
         # its device or namespace is gone, and with it the value
         return f"{entry.path}: gone, {_ALREADY}"

@@ -122,6 +122,13 @@ def test_an_empty_value_is_written(host: Host) -> None:
     assert host.procfs_get("sys/kernel/domainname") == ""
 
 
+def test_what_was_empty_is_empty_again(connect_to_agent) -> None:  # type: ignore[no-untyped-def]
+    first = connect_to_agent()
+    assert first.host.sysfs_set("class/net/eth0/ifalias", "uplink") == ""
+    assert [step.error for step in first.end().steps] == [""]
+    assert connect_to_agent().host.sysfs_get("class/net/eth0/ifalias") == ""
+
+
 def test_the_own_names_of_a_host(host: Host) -> None:
     assert host.run("hostname").stdout
     host.procfs_set("sys/kernel/hostname", "renamed")
