@@ -79,3 +79,8 @@ def test_nothing_that_hosts_lack_is_loaded(layer: str) -> None:
 
 def test_the_package_itself_loads_nothing() -> None:
     assert {name for name in loaded_by(["shakeout"]) if name.startswith("shakeout")} == {"shakeout"}
+
+
+def test_what_is_forked_has_not_loaded_threading() -> None:
+    """Its books are put in order in every child, unless `shakeout.modules.runner` is the one to load it."""
+    assert "threading" not in loaded_by(["shakeout.agent.standalone", "shakeout.labs.spawner", "shakeout.labs.hostinit"])

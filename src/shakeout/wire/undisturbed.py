@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import threading
+import sys
+from _thread import get_ident  # not `threading`: agents are forked, and that does much after a fork
 
 
 class Undisturbed:
@@ -15,16 +16,16 @@ class Undisturbed:
     __slots__ = ("_depth", "_main", "_waiting")
 
     def __init__(self) -> None:
-        self._main = threading.main_thread().ident
+        self._main = _main_thread()
         self._depth = 0
         self._waiting: BaseException | None = None
 
     def __enter__(self) -> None:
-        if threading.get_ident() == self._main:
+        if get_ident() == self._main:
             self._depth += 1
 
     def __exit__(self, *_: object) -> None:
-        if threading.get_ident() != self._main:
+        if get_ident() != self._main:
             return
         self._depth -= 1
         if self._waiting is not None and not self._depth:
@@ -36,6 +37,11 @@ class Undisturbed:
         if not self._depth:
             raise error
         self._waiting = error
+
+
+def _main_thread() -> int | None:
+    threading = sys.modules.get("threading")
+    return threading.main_thread().ident if threading is not None else get_ident()  # nobody has made another thread yet
 
 
 #: The one of this process.
