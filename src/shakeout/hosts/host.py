@@ -94,7 +94,7 @@ class Host:
         Args:
             what: a string for bash, a list of arguments (no shell), or a test module's instance.
             bg: return at once; *timeout* does not count then.
-            fail: the job is expected to fail, and passes if it does.
+            fail: the job is expected to fail, and passes if it does (not if its time runs out).
             timeout: seconds (fractions allowed) until it is killed; 0: never.
             path: working directory.
             json: parse standard output into `Job.result`.

@@ -317,14 +317,17 @@ class Job:
             if self._dismissed or not self._ending:
                 # The recipe wanted it to end: that is no failure, and no success that was not expected either.
                 self._finish(not self.expected_fail, survived=done.survivors)
-                return
+            else:
+                # It hung: that is not the failure that somebody may have expected.
+                self._finish(False, cut_short=True, survived=done.survivors)
+            return
         self._finish(self._conclude(done), survived=done.survivors)
 
     def lost(self, reason: str) -> None:
         """The connection to its host ended."""
         if not self.finished:
             self.reason = f"host {self.host} was lost: {reason or 'its connection ended'}"
-            self._finish(False, lost=True)
+            self._finish(False, cut_short=True)
 
     def left(self) -> None:
         """Its host is kept as it is, and so it goes on; that is no failure."""
@@ -366,8 +369,8 @@ class Job:
     def _whole(self, stream: int) -> bytes:
         return self._session.whole_output(self._captures[stream])
 
-    def _finish(self, succeeded: bool, *, lost: bool = False, survived: bool = False) -> None:
-        self._passed = not lost and succeeded != self.expected_fail
+    def _finish(self, succeeded: bool, *, cut_short: bool = False, survived: bool = False) -> None:
+        self._passed = not cut_short and succeeded != self.expected_fail
         for capture in self._captures.values():
             if survived:
                 capture.close()

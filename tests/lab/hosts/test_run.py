@@ -258,3 +258,9 @@ def test_the_journal_has_start_and_end(host: Host, recording: Recording) -> None
 def test_a_result_of_json_is_in_the_journal(host: Host, recording: Recording) -> None:
     host.run(["echo", json.dumps({"a": 1})], json=True)
     assert recording.of(JobFinished)[0].result == {"a": 1}
+
+
+def test_a_job_that_hangs_has_not_failed_as_expected(host: Host) -> None:
+    job = host.run("sleep 60", timeout=0.2, fail=True)
+    assert not job.passed
+    assert job.reason == "timed out after 0.2 s, killed"
