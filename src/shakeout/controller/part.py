@@ -16,7 +16,7 @@ from shakeout.controller.evacuation import Evacuation
 from shakeout.controller.failure import one_paragraph, whole_traceback
 from shakeout.controller.interrupts import Interrupted, Interrupts, RecipeTimeout, UndoLeft
 from shakeout.controller.recorder import PartRecorder
-from shakeout.errors import HostError, HostLost, LabLacks, NotInteractive, RunAborted, ShakeoutError
+from shakeout.errors import HostError, HostLost, JournalBroken, LabLacks, NotInteractive, RunAborted, ShakeoutError
 from shakeout.hosts.devices import HostDevices
 from shakeout.hosts.host import Host
 from shakeout.hosts.matched import Matched
@@ -130,10 +130,15 @@ class Part:
                 result = PartResult(Verdict.ERROR, error or HostError("; ".join(failed)))
             elif self._interrupts.interrupted:
                 result = PartResult(Verdict.CANCELLED, result.error)
-            elif self._recorder.trouble.error is not None:
-                result = PartResult(Verdict.ERROR, error or self._recorder.trouble.error)
+            elif trouble := self._not_recorded():
+                result = PartResult(Verdict.ERROR, error or trouble)
         self._finish(result, time.monotonic() - self._began)
         return result
+
+    def _not_recorded(self) -> JournalBroken | None:
+        """What of the part is not in its journal and artifacts; None if everything is."""
+        lacking = next((session.not_kept for session in self._sessions.values() if session.not_kept), "")
+        return self._recorder.trouble.error or (JournalBroken(lacking) if lacking else None)
 
     def _evacuate(self, number: signal.Signals, left: bool) -> None:
         """The recipe did not end although it was told to (in a thread of its own): go on without it."""

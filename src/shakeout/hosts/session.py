@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 
 #: Seconds that an agent has to answer Hello.
 OPEN_TIMEOUT = 10.0
+#: No output that is longer is taken as a whole into memory (to be parsed).
+LONGEST_WHOLE = 64 << 20
 #: Seconds that putting a host back may take.
 END_TIMEOUT = 120.0
 
@@ -82,6 +84,7 @@ class Session:
         name: what the recipe calls the host.
         props: the host's properties, as its agent said them.
         lost: why the connection ended in mid-session; None while it stands, or after an orderly end.
+        not_kept: what could not be stored (a full disk), and why; "" if everything could.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class Session:
         self._artifact_limit = artifact_limit
         self._reactor = reactor
         self.jobs = JobList()
+        self.not_kept = ""
         self._requests: dict[int, Request] = {}
         self._request_numbers = itertools.count(1)
         self._sent: set[str] = set()
@@ -204,15 +208,20 @@ class Session:
         if capture.size == len(value):
             return value
         path = getattr(self.recorder, "artifact_path", lambda _: None)(capture.artifact)
-        if path is None or capture.truncated_at:
-            raise ValueError(f"only {len(value)} of {capture.size} bytes were kept")
-        return bytes(path.read_bytes())
+        if path is None or capture.truncated_at or capture.size > LONGEST_WHOLE:
+            raise ValueError(f"only {len(value)} of its {capture.size} bytes are at hand")
+        try:
+            return bytes(path.read_bytes())
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read: {error.strerror}") from error
 
     def job_finished(self, job: Job, *, survived: bool) -> None:
         """Record the end of a job; if it has *survived*, processes of it still write."""
         self.jobs.ended(job, survived=survived)
         out, err = (job.captured(stream) for stream in (1, 2))
         (out_head, out_tail), (err_head, err_tail) = out.excerpt(), err.excerpt()
+        if why := out.trouble or err.trouble:
+            self.not_kept = self.not_kept or f"what job {job.id} on {self.name} printed is not kept whole: {why}"
         self.recorder.write(
             JobFinished(
                 host=self.name,
