@@ -83,4 +83,5 @@ def test_the_package_itself_loads_nothing() -> None:
 
 def test_what_is_forked_has_not_loaded_threading() -> None:
     """Its books are put in order in every child, unless `shakeout.modules.runner` is the one to load it."""
-    assert "threading" not in loaded_by(["shakeout.agent.standalone", "shakeout.labs.spawner", "shakeout.labs.hostinit"])
+    forked = ["shakeout.agent.standalone", "shakeout.labs.spawner", "shakeout.labs.hostinit"]
+    assert "threading" not in loaded_by(forked)
