@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Callable
-from typing import Any
 
+from shakeout.processes.ends import reaped, wake_at_ends
 from shakeout.wire.reactor import READ, Reactor
 
 #: Called with the status, as `os.waitpid` gives it, and the moment it was seen (ns, monotonic).
@@ -22,9 +21,7 @@ class Children:
 
     def __init__(self, reactor: Reactor) -> None:
         self._waiting: dict[int, OnExit] = {}
-        self._ready, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, _nothing)
+        self._ready, _ = wake_at_ends()
         reactor.watch(self._ready, READ, self._signalled)
 
     def expect(self, pid: int, on_exit: OnExit) -> None:
@@ -33,13 +30,7 @@ class Children:
 
     def reap(self) -> None:
         """Take note of all children that have ended."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
+        for pid, status in reaped():
             on_exit = self._waiting.pop(pid, None)
             if on_exit is not None:
                 on_exit(status, time.monotonic_ns())
@@ -50,7 +41,3 @@ class Children:
         except BlockingIOError:
             pass
         self.reap()
-
-
-def _nothing(*_: Any) -> None:
-    """A handler that only makes the wake-up descriptor ready."""

@@ -15,13 +15,14 @@ import select
 import signal
 import socket
 import time
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import msgspec
 
 from shakeout.agent.forking import Exited, Forked, ForkOrder, Orders, SourceOrder
 from shakeout.modules.runner import run_module
 from shakeout.modules.shipped import CodeCache
+from shakeout.processes.ends import reaped, wake_at_ends
 from shakeout.processes.namespaces import enter_network, set_process_name
 from shakeout.processes.strays import MARK, MarkArea, mark_area
 from shakeout.wire.framing import FrameReader, frame
@@ -49,10 +50,8 @@ class Zygote:
 
     def run(self) -> NoReturn:
         """Serve until the agent is gone."""
-        children, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        children, wake = wake_at_ends()
         self._own_fds = (self._agent.fileno(), children, wake)
-        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, _nothing)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         poll = select.poll()
@@ -105,13 +104,7 @@ class Zygote:
         self._report(Exited(-order.sequence, NOT_STARTED << 8, now))
 
     def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
+        for pid, status in reaped():
             self._report(Exited(pid, status, time.monotonic_ns()))
 
     def _report(self, report: msgspec.Struct) -> None:
@@ -119,10 +112,6 @@ class Zygote:
             self._agent.sendall(frame(_encode(report)))
         except OSError:
             os._exit(0)
-
-
-def _nothing(*_: Any) -> None:
-    """A handler that only makes the wake-up descriptor ready."""
 
 
 def _child(

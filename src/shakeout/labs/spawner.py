@@ -17,11 +17,14 @@ import signal
 import socket
 import struct
 import sys
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
+from shakeout.errors import ProtocolError
 from shakeout.labs.folders import LabFolder
+from shakeout.labs.obstacles import explain
 from shakeout.labs.orders import (
     HostFailed,
     HostReady,
@@ -34,6 +37,7 @@ from shakeout.labs.orders import (
     RemoveHosts,
     RemoveLab,
 )  # fmt: skip
+from shakeout.processes.ends import reaped, wake_at_ends
 from shakeout.processes.namespaces import (
     MS_NODEV,
     MS_NOEXEC,
@@ -114,39 +118,6 @@ def _enter_namespaces() -> bool:
         return False
 
 
-def explain(error: BaseException) -> str:
-    """Why there can be no laboratory, and what to do about it."""
-    if not isinstance(error, PermissionError | OSError):
-        return str(error)
-    reason = "this user may not make namespaces here"
-    for path, bad, remedy in (
-        (
-            "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
-            "1",
-            "AppArmor forbids user namespaces to unprivileged programs (Ubuntu's default): run as root, or "
-            "`sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`",
-        ),
-        (
-            "/proc/sys/kernel/unprivileged_userns_clone",
-            "0",
-            "the kernel forbids user namespaces to users: run as root, or "
-            "`sudo sysctl kernel.unprivileged_userns_clone=1`",
-        ),
-        (
-            "/proc/sys/user/max_user_namespaces",
-            "0",
-            "no user namespaces are allowed here: run as root, or `sudo sysctl user.max_user_namespaces=10000`",
-        ),
-    ):
-        try:
-            with open(path, encoding="ascii") as file:  # noqa: PTH123
-                if file.read().strip() == bad:
-                    return f"{reason} ({error}); {remedy}"
-        except OSError:
-            continue
-    return f"{reason} ({error}); run as root (sudo), or in a container with CAP_SYS_ADMIN"
-
-
 class _Pending:
     """A host that is being made."""
 
@@ -187,9 +158,7 @@ class Spawner:
             self._report(LabFailed(explain(error)))
             os._exit(2)
         self._listen_for_visitors()
-        children, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, _nothing)
+        children, _ = wake_at_ends()
         signal.signal(signal.SIGTERM, lambda *_: self._leave())
         self._poll.register(self._control, select.POLLIN)
         self._poll.register(self._controller, select.POLLIN)
@@ -363,16 +332,10 @@ class Spawner:
         self._report(HostFailed(pending.name, text or "it ended before it was ready"))
 
     def _reap(self) -> None:
-        while True:
-            try:
-                pid, _ = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
+        for pid, _ in reaped():
             path = self._hosts.pop(pid, None)
             if path is not None:
-                os.unlink(path)  # noqa: PTH108
+                Path(path).unlink(missing_ok=True)
 
     def _report(self, report: msgspec.Struct) -> None:
         try:
@@ -396,18 +359,15 @@ class Spawner:
 
     def _visit(self, fd: int) -> None:
         visitor = self._visitors[fd]
-        data = visitor.recv(1 << 12)
-        if data:
-            for payload in FrameReader().feed(data):
+        try:
+            for payload in FrameReader().feed(visitor.recv(1 << 12)):
                 if isinstance(self._decoder.decode(payload), RemoveLab):
                     self._leave()
+        except (OSError, ProtocolError, msgspec.MsgspecError):
+            pass  # whatever it wants, it does not end the laboratory
         self._poll.unregister(fd)
         del self._visitors[fd]
         visitor.close()
-
-
-def _nothing(*_: Any) -> None:
-    """A handler that only makes the wake-up descriptor ready."""
 
 
 if __name__ == "__main__":
