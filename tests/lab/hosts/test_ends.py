@@ -212,11 +212,11 @@ def test_jobs_leave_no_zombies_and_no_descriptors(connect_to_agent) -> None:  # 
         return int(descriptors)
 
     host.run("true")
-    before = count()
+    before = min(count() for _ in range(5))  # what counts is counted, too, and not always at the same moment
     for number in range(50):
         host.run("true", path="/" if number % 2 else "")
         host.run(["no-such-program"])
-    assert count() <= before + 1
+    assert min(count() for _ in range(5)) <= before + 1
     one.end()
 
 

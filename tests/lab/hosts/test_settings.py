@@ -61,7 +61,7 @@ def test_outside_is_refused(host: Host, path: str) -> None:
 
 def test_a_link_made_on_the_host_leads_nowhere_else(host: Host) -> None:
     host.run("sleep 1000", bg=True, path="/etc")
-    pid = (host.run("pgrep -f 'sleep 100[0]'").stdout or "").split()[0]
+    pid = host.wait_for("pgrep -f 'sleep 100[0]'").stdout.split()[0]
     with pytest.raises(UsageError, match="not below /proc"):
         host.procfs_set(f"{pid}/cwd/hostname", "hacked")
 
