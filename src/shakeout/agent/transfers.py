@@ -9,13 +9,10 @@ import msgspec
 
 from shakeout.errors import ShakeoutError, TransferError
 from shakeout.wire.connection import Connection
-from shakeout.wire.filetree import Prepare, TreeReader, TreeWriter, open_listing, resolve_destination
+from shakeout.wire.filetree import BATCH, Prepare, TreeReader, TreeWriter, open_listing, resolve_destination
 from shakeout.wire.messages import AbandonFiles, Answer, FileData, GetFiles, Listing, PutFiles, Refusal
 from shakeout.wire.plain import pack
 from shakeout.wire.reactor import Reactor
-
-#: Entries in one Listing, so that it stays a small message.
-_ENTRIES = 400
 
 
 class Transfers:
@@ -134,8 +131,8 @@ class Transfers:
             self._connection.send(Listing(order.id, tuple(entries), by_fd=True), (fd,))
             os.close(fd)
             return
-        for start in range(0, len(entries), _ENTRIES):
-            self._connection.send(Listing(order.id, tuple(entries[start : start + _ENTRIES])))
+        for start in range(0, len(entries), BATCH):
+            self._connection.send(Listing(order.id, tuple(entries[start : start + BATCH])))
         self._connection.send(Answer(order.id))
         pump = self._leaving[order.id] = Pump(self._connection, TreeReader(path, entries, fd))
         pump.start(lambda data: FileData(order.id, data), lambda error: self._left(order.id, error))

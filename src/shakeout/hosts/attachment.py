@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 import shakeout
-from shakeout.errors import AgentUnreachable, HostLost, LeaseHeld, UsageError, VersionMismatch
+from shakeout.errors import AgentUnreachable, HostLost, UsageError
+from shakeout.hosts.refusals import refused_error
 from shakeout.wire.connection import Connection
 from shakeout.wire.framing import CHUNK
 from shakeout.wire.messages import (
@@ -110,7 +111,7 @@ class Attachment:
             self._connection.send(self._order)
             self._watch_input()
         elif isinstance(message, Refused):
-            self._error = _refused(message, self._name)
+            self._error = refused_error(message, self._name)
         elif isinstance(message, JobDone):
             self._done = message
 
@@ -179,11 +180,3 @@ def _write_all(descriptor: int, data: bytes) -> None:
             waiting = select.poll()
             waiting.register(descriptor, select.POLLOUT)
             waiting.poll()
-
-
-def _refused(message: Refused, name: str) -> Exception:
-    if message.code in ("version", "release"):
-        return VersionMismatch(message.text, name)
-    if message.code == "role":
-        return UsageError(f"{name}: the run does not hold this host any more")
-    return LeaseHeld(message.text, name, message.holder)

@@ -10,11 +10,9 @@ from pathlib import Path
 from shakeout.errors import HostLost, ShakeoutError, TransferError
 from shakeout.hosts.session import Session
 from shakeout.journal.events import FileTransfer
-from shakeout.wire.filetree import TreeReader, TreeWriter, open_listing, resolve_destination
+from shakeout.wire.filetree import BATCH, TreeReader, TreeWriter, open_listing, resolve_destination
 from shakeout.wire.messages import AbandonFiles, Entry, FileData, GetFiles, Listing, PutFiles
 from shakeout.wire.plain import unpack
-
-_ENTRIES = 400
 
 
 def send(session: Session, ctl_path: str, agent_path: str, *, recursive: bool) -> str:
@@ -47,9 +45,9 @@ def _send(
         if fd >= 0 and session.passes_fds:
             session.send(PutFiles(number, agent_path, tuple(entries), by_fd=True, name=name), (fd,))
         else:
-            for start in range(0, len(entries), _ENTRIES):
-                piece = tuple(entries[start : start + _ENTRIES])
-                more = start + _ENTRIES < len(entries)
+            for start in range(0, len(entries), BATCH):
+                piece = tuple(entries[start : start + BATCH])
+                more = start + BATCH < len(entries)
                 session.send(PutFiles(number, agent_path, piece, more=more, name=name))
             while not request.answer.done and (data := reader.next_piece()):  # it is answered now if it was refused
                 session.send(FileData(number, data))

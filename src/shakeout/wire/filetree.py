@@ -1,7 +1,7 @@
 """Files and directories on their way from one host to another: listing them, and writing them safely.
 
-Both ends use it. Whoever receives trusts no name: every part of a path is opened relative to its parent's descriptor
-without following links, everything is written beside its place first and then renamed into it.
+Both ends use it. Whoever receives trusts no name: what would leave the destination is refused, and everything is
+written into a fresh directory beside its place first, where no link of anybody's lies, and then renamed into it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from shakeout.errors import TransferError
 from shakeout.wire.framing import CHUNK
 from shakeout.wire.messages import Entry
 
+#: Entries in one message, so that it stays a small one.
+BATCH = 400
 _STAGE = ".shakeout-"
 #: Bytes of a file of the kernel's that are sent; their sizes are not known before they are read.
 _KERNEL_FILE = 64 << 20
