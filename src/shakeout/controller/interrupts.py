@@ -14,6 +14,9 @@ from shakeout.errors import ShakeoutError
 from shakeout.wire.reactor import READ, Reactor
 from shakeout.wire.undisturbed import undisturbed
 
+#: How often, and after how many seconds each time, the main thread is made to look for a signal that has come.
+_NUDGES, _NUDGE_AFTER = 5, 0.05
+
 
 class RecipeTimeout(ShakeoutError):
     """A recipe took longer than ``--timeout`` allows."""
@@ -44,7 +47,11 @@ class Interrupts:
         self._say = say
         self._previous: dict[int, Any] = {}
         self._ready = self._wake = self._wakeup_before = -1
+        self._main = 0
+        self._urgent_before: Any = None
         self._restoring = False
+        #: Whether the second one came.
+        self._left = False
         #: Whether a signal asked for the end of the run.
         self.interrupted = False
         #: The name of the signal that did.
@@ -55,6 +62,8 @@ class Interrupts:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
                 self._previous[number] = signal.getsignal(number)
             self._take()
+            self._main = threading.get_ident()
+            self._urgent_before = signal.signal(signal.SIGURG, lambda *_: None)
             self._ready, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
             self._wakeup_before = signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         return self
@@ -62,6 +71,7 @@ class Interrupts:
     def __exit__(self, *_: object) -> None:
         if self._ready >= 0:
             signal.set_wakeup_fd(self._wakeup_before)
+            signal.signal(signal.SIGURG, signal.SIG_DFL if self._urgent_before is None else self._urgent_before)
             os.close(self._ready)
             os.close(self._wake)
             self._ready = -1
@@ -84,8 +94,19 @@ class Interrupts:
             for number in os.read(self._ready, 64):
                 if number in self._previous and signal.getsignal(number) == self._handle:
                     callback(signal.Signals(number))
+                    self._nudge(reactor, _NUDGES)
 
         reactor.watch(self._ready, READ, come)
+
+    def _nudge(self, reactor: Reactor, times: int) -> None:
+        """Have the main thread look for signals.
+
+        One that comes just before it begins to wait for a lock does not end that wait: Python looks for signals before,
+        and after. So another one, that does nothing, is sent a few times.
+        """
+        if self._ready >= 0 and times:
+            signal.pthread_kill(self._main, signal.SIGURG)
+            reactor.call_later(_NUDGE_AFTER, lambda: self._nudge(reactor, times - 1))
 
     @contextlib.contextmanager
     def restoring(self) -> Iterator[None]:
@@ -144,8 +165,11 @@ class Interrupts:
                 undisturbed.raise_now(TimeUp())
             return
         name = signal.Signals(number).name
+        if self._left:
+            return  # everything is being left already
         if self._restoring:
             if self.interrupted:
+                self._left = True
                 undisturbed.raise_now(UndoLeft(name))
                 return
             self.interrupted, self.signal_name = True, name
@@ -154,6 +178,7 @@ class Interrupts:
         already = self.interrupted
         self.interrupted, self.signal_name = True, name
         if already:
+            self._left = True
             undisturbed.raise_now(UndoLeft(name))
             return
         self._say(f"{name}: interrupting the recipe, then hosts are restored; once more to leave that to their agents")
