@@ -102,14 +102,17 @@ class Part:
             self._recorder.write(
                 HostConnected(host=host_id, machine=entry.name, props=session.props, lease=session.lease)
             )
-        with self._interrupts.restoring():
-            self._evacuation.begin()
-            error = self._test()
-            if not self._evacuation.recipe_ended():
-                self._evacuation.done.wait()
-                return self._evacuated
+        try:
+            with self._interrupts.restoring():
+                self._evacuation.begin()
+                error = self._test()
+                if not self._evacuation.recipe_ended():
+                    self._evacuation.done.wait()
+                    return self._evacuated
+        except UndoLeft as again:
+            error = again
         with self._interrupts.restoring():  # again: the recipe may have put handlers of its own there
-            return self._conclude(error, left=False)
+            return self._conclude(error, left=isinstance(error, UndoLeft))
 
     def _conclude(self, error: BaseException | None, *, left: bool) -> PartResult:
         """The recipe is over, by *error* if that is one: put the hosts back, unless that is left to their agents."""
