@@ -32,7 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         plugin_path: folders with plugins, searched in this order.
         artifact_limit: most bytes of one artifact.
         lab: where hosts come from: "netns", "uml", "qemu" or "auto".
-        timeout: seconds that a whole run may take; None: no limit.
+        timeout: seconds that each recipe may take; None: no limit.
         origins: where each setting that is no default comes from (file:line, "SHAKEOUT_LAB", "--lab").
     """
 

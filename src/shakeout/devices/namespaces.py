@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 from shakeout.errors import DeviceError
 
-_CLONE_NEWNET = 0x40000000
 #: Where ``ip netns`` keeps namespaces by name.
 FOLDER = "/run/netns"
 
@@ -19,15 +18,9 @@ def enter(fd: int) -> None:
     Raises:
         OSError: not allowed, or *fd* is no network namespace.
     """
-    if hasattr(os, "setns"):  # Python 3.12
-        os.setns(fd, _CLONE_NEWNET)
-        return
-    import ctypes
+    from shakeout.processes.namespaces import NEWNET, setns  # ctypes costs milliseconds, and is rarely needed
 
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(fd, _CLONE_NEWNET) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"setns: {os.strerror(number)}")
+    setns(fd, NEWNET)
 
 
 @contextmanager

@@ -23,7 +23,6 @@ def find_test_module(name: str) -> Any:
     Raises:
         UnknownName: nobody has it; also an AttributeError, or in a `from … import` an ImportError.
         BadPlugin: two have that name, or the file that defines it cannot be loaded.
-        BadPlugin: two plugins have that name, or its file cannot be loaded.
     """
     if shipped.on_agent():
         return _shipped(name)
