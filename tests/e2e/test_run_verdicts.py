@@ -371,3 +371,23 @@ def test_nohup_is_obeyed(user: User) -> None:
         """
     )
     assert user.command("nohup", SHAKEOUT, "run", "my.py").status == 0
+
+
+def test_debug_shows_a_traceback_and_changes_no_status(user: User) -> None:
+    for words in (("run", "nowhere.py"), ("report", "nothing"), ("run", "--timeout", "x", "my.py")):
+        plain, debug = user.shakeout(*words), user.shakeout("-d", *words)
+        assert plain.status == debug.status == 2
+        assert "Traceback" not in plain.err
+    assert "Traceback" in user.shakeout("-d", "run", "nowhere.py").err
+
+
+def test_when_shakeout_itself_breaks_it_says_so_in_one_paragraph(user: User) -> None:
+    user.recipe(
+        "import shakeout.report.summary\nshakeout.report.summary.summary = None\n"
+        "class R(BaseRecipe):\n    m1 = HostReq()\n    def test(self): pass\n"
+    )
+    done = user.shakeout("run", "my.py")
+    assert done.status == 3
+    assert "Traceback" not in done.err
+    assert "it broke, by a mistake of its own or of a plugin's: TypeError" in done.err.splitlines()[-1]
+    assert user.shakeout("-d", "run", "my.py").status == 3

@@ -108,33 +108,47 @@ def run_program(arguments: Sequence[str]) -> int:
         return 130
     except (NobodyReads, BrokenPipeError):
         return nobody_reads()
-    except ShakeoutError as error:
+    except Exception as error:  # noqa: BLE001 - the edge of the program
         if debug:
-            raise
-        sys.stderr.write(message(error) + "\n")
-        return error.exit_status
-    except OSError as error:
-        if debug:
-            raise
-        name = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(f"shakeout: {name}{error.strerror or error}\n")
-        return 2
+            import traceback
+
+            traceback.print_exc()
+        else:
+            sys.stderr.write(message(error) + "\n")
+        return exit_status(error)
 
 
-def message(error: ShakeoutError) -> str:
+def message(error: Exception) -> str:
     """An error as one paragraph (a document's: one line for each problem)."""
     if isinstance(error, BadDocument):
         return str(error)
-    return f"shakeout: {error}"
+    if isinstance(error, ShakeoutError):
+        return f"shakeout: {error}"
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        return f"shakeout: {name}{error.strerror or error}"
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"shakeout: it broke, by a mistake of its own or of a plugin's: {what}; the option -d shows where"
+
+
+def exit_status(error: Exception) -> int:
+    """With which status a command ends that ends with *error*."""
+    if isinstance(error, ShakeoutError):
+        return error.exit_status
+    return 2 if isinstance(error, OSError) else 3
 
 
 def wrong_usage(error: click.ClickException) -> str:
     """What is wrong with a command line, what would be right, and where to read more, as one paragraph."""
     context = getattr(error, "ctx", None)
     text = error.format_message().rstrip(".")
+    text = text[:1].lower() + text[1:]
     if context is None:
         return f"shakeout: {text}"
-    text = text[:1].lower() + text[1:]
+    if isinstance(error, click.NoSuchOption):
+        options = [option for parameter in context.command.params for option in parameter.opts if option[:2] == "--"]
+        near = did_you_mean(error.option_name, options)
+        text = f"no such option {error.option_name!r}{near if 'mean' in near else ''}"
     usage = " ".join(context.get_usage().removeprefix("Usage: ").split())
     path = context.command_path
     return f"{path}: {text}; usage: {usage} ({path} --help says more)"
