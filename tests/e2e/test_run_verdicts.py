@@ -391,3 +391,16 @@ def test_when_shakeout_itself_breaks_it_says_so_in_one_paragraph(user: User) -> 
     assert "Traceback" not in done.err
     assert "it broke, by a mistake of its own or of a plugin's: TypeError" in done.err.splitlines()[-1]
     assert user.shakeout("-d", "run", "my.py").status == 3
+
+
+def test_a_run_that_breaks_between_its_parts_ends_with_3_and_a_summary(user: User) -> None:
+    user.recipe(
+        "from shakeout.labs.provider import DefaultLab\n"
+        "class A(BaseRecipe):\n    m1 = HostReq()\n    def test(self): DefaultLab.open = broken\n"
+        "class B(BaseRecipe):\n    m1 = HostReq()\n    def test(self): pass\n"
+        "def broken(self, match): raise OSError(24, 'Too many open files')\n"
+    )
+    done = user.shakeout("run", "my.py")
+    assert done.status == 3
+    assert "shakeout: OSError: [Errno 24] Too many open files" in done.err
+    assert done.result.startswith("RESULT ERROR (1 passed")

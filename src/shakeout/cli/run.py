@@ -13,7 +13,7 @@ import click
 
 from shakeout.cli import take_early_lab
 from shakeout.cli.program import leave
-from shakeout.errors import HostError, JournalBroken, LabLacks, UsageError
+from shakeout.errors import LabLacks, UsageError
 from shakeout.processes.streams import OwnStreams
 
 if TYPE_CHECKING:
@@ -192,14 +192,19 @@ def _run(
 
 
 def _run_all(run: Run, recipes: Sequence[BaseRecipe]) -> None:
+    import logging
+
+    from shakeout.controller.failure import one_paragraph
+
     for recipe in recipes:
         try:
             results = run.recipe(recipe)
-        except (HostError, JournalBroken) as error:
-            run.broken = run.broken or str(error)
-            return
         except UsageError as error:
             run.refuse(error)
+            return
+        except Exception as error:
+            run.broken = run.broken or one_paragraph(error)
+            logging.getLogger("shakeout").debug("the run broke", exc_info=True)
             return
         for result in results:
             if result.usage and isinstance(result.error, UsageError):
