@@ -20,7 +20,7 @@ def runtime_root() -> Path:
         LabLacks: it belongs to somebody else.
     """
     uid = os.geteuid()
-    if uid == 0:
+    if uid == 0 and Path("/run").stat().st_uid == 0:  # not so for the root of a user namespace
         root = Path("/run/shakeout")
     else:
         base = os.environ.get("XDG_RUNTIME_DIR")
