@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from shakeout.errors import JobError
 from shakeout.hosts.capture import text
 from shakeout.hosts.waiter import Waiter
 from shakeout.wire.messages import STDERR, STDOUT
+
+if TYPE_CHECKING:
+    from shakeout.hosts.job import Job
 
 #: Bytes of earlier output that a pattern may begin in.
 _LOOK_BACK = 64 << 10
@@ -33,7 +37,10 @@ class Expectation:
         elif len(recent) > 2 * _LOOK_BACK:
             del recent[:-_LOOK_BACK]
 
-    def give_up(self, job: str, reason: str) -> None:
-        """The job (so called) has ended."""
-        why = f" ({reason})" if reason else ""
-        self.found.fail(JobError(f"{job} ended without printing {self.pattern.pattern!r}{why}"))
+    def give_up(self, job: Job) -> None:
+        """The job has ended."""
+        why = job.reason or (job.error.message if job.error is not None else "")
+        if not why and job.exit_status is not None:
+            why = f"exit status {job.exit_status}"
+        text = f"job {job.id} on {job.host} ended without printing {self.pattern.pattern!r}"
+        self.found.fail(JobError(text + (f" ({why})" if why else "")))

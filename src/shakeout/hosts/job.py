@@ -172,10 +172,10 @@ class Job:
             self._session.send(Signal(self.id, int(signals.SIGKILL)))
 
     def dismiss(self) -> None:
-        """Kill it because the recipe is over; that it still ran is no failure."""
+        """Kill it because the recipe is over; that it still ran is no failure, unless somebody waited for it."""
         if not self.finished:
-            self._dismissed = True
-            self._kill_because("still running at the end of the recipe, killed")
+            self._dismissed = not self._ending  # else it was interrupted in the foreground, and is dying
+            self._kill_because(self._ending or "still running at the end of the recipe, killed")
 
     def _kill_because(self, why: str) -> None:
         if not self.finished:
@@ -218,7 +218,7 @@ class Job:
             for stream, capture in self._captures.items():
                 expectation.look(stream, capture.value())
             if self._done.done:
-                expectation.give_up(f"job {self.id} on {self.host}", self.reason)
+                expectation.give_up(self)
             self._patterns.append(expectation)
         try:
             if not expectation.found.wait(timeout):
@@ -384,7 +384,7 @@ class Job:
             callbacks, self._callbacks = self._callbacks, []
             patterns = list(self._patterns)
         for expectation in patterns:
-            expectation.give_up(f"job {self.id} on {self.host}", self.reason)
+            expectation.give_up(self)
         for callback in callbacks:
             callback()
 

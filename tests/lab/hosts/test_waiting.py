@@ -90,7 +90,7 @@ def test_wait_output(host: Host) -> None:
 
 def test_wait_output_of_a_job_that_ends_without_it(host: Host) -> None:
     job = host.run("sleep 0.1; exit 3", bg=True)
-    with pytest.raises(JobError, match=f"job {job.id} on m1 ended without printing 'ready'"):
+    with pytest.raises(JobError, match=f"job {job.id} on m1 ended without printing 'ready' .exit status 3"):
         job.wait_output("ready", timeout=10)
 
 
