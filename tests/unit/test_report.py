@@ -43,6 +43,7 @@ from shakeout.report.jsonreport import json_report
 from shakeout.report.junit import junit
 from shakeout.report.ktap import ktap
 from shakeout.report.outcome import RunOutcome
+from shakeout.report.page import page
 from shakeout.report.summary import lines, summary
 from shakeout.report.text import data_lines, one_line, seconds
 from shakeout.report.timeline import MAX_LANES, timeline
@@ -124,6 +125,33 @@ def test_started_and_finished_shorten_to_one_line_only_side_by_side() -> None:
         "    Host m1 Job 2 XYZ PASS (0.250 s)",
         "    Host m2 Job 2 XYZ PASS (0.250 s)",
     ]
+
+
+def test_hosts_stand_in_the_order_of_the_recipe_whichever_connected_first() -> None:
+    outcome = run_of(
+        ClockMeasured(part=1, host="m2", offset_ns=0, error_ns=1),
+        ClockMeasured(part=1, host="m1", offset_ns=0, error_ns=1),
+        Match(part=1, description=(), hosts={"m1": "dut1", "m2": "dut2"}),
+    )
+    assert [(host.name, host.machine) for host in outcome.parts[0].hosts] == [("m1", "dut1"), ("m2", "dut2")]
+
+
+def test_a_job_left_on_a_kept_host_did_not_end() -> None:
+    outcome = run_of(began("m1", 1), ended("m1", 1, exit_status=None, reason="left running on the kept host"))
+    assert shown(outcome)[1] == "        Left running on the kept host"
+
+
+@pytest.mark.parametrize(
+    ("finished", "reason"),
+    [
+        ({"exit_status": 2, "stderr_head": "one\ntwo\n"}, "exit status 2: two"),
+        ({"exit_status": 1, "error": "on host m1:\nModuleFailed: lost"}, "ModuleFailed: lost"),
+        ({"exit_status": 4}, "exit status 4"),
+    ],
+)
+def test_the_list_of_failures_says_why(finished: dict[str, object], reason: str) -> None:
+    outcome = run_of(began("m1", 1), ended("m1", 1, passed=False, **finished), verdict=Verdict.FAILED)
+    assert [failure.reason for failure in page(outcome).failures] == [reason]
 
 
 def test_a_failed_job_says_why() -> None:
@@ -569,7 +597,8 @@ def test_bars_of_one_lane_never_overlap_and_stay_on_the_time_line(
             lanes.setdefault(bar.y, []).append((part.jobs[bar.job].began_ns, bar.job))
         if len(lanes) < MAX_LANES:
             for jobs in lanes.values():
-                ends = [part.jobs[number].ended_ns or part.ended_ns for _, number in jobs]
+                told = [part.jobs[number].ended_ns for _, number in jobs]
+                ends = [part.ended_ns if end is None else end for end in told]
                 starts = [start for start, _ in jobs]
                 assert all(end <= start for end, start in zip(ends, starts[1:], strict=False))
 

@@ -127,8 +127,14 @@ def decode_outcome(data: bytes | bytearray | memoryview) -> Outcome:
 
 
 def render(error: RemoteError, host: str) -> str:
-    """*error* as a Python traceback, with a first line that says on which host it was."""
+    """*error* as a Python traceback, with a first line that says on which host it was.
+
+    A ModuleFailed is raised for its message: where that was is of no interest.
+    """
     lines = [f"on host {host} (module {error.module}):" if error.module else f"on host {host}:"]
+    last = error.chain[-1]
+    if error.kind == "failed" and last.type == "ModuleFailed" and last.message:
+        return _printable("\n".join([*lines, f"{last.type}: {last.message}"]))
     for exception in error.chain:
         if exception.frames:
             lines.append("Traceback (most recent call last):")

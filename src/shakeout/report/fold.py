@@ -178,6 +178,8 @@ class _Part:
             "match_hosts": event.hosts,
             "networks": event.networks,
         }
+        # In the order of the recipe, whichever was connected first.
+        self.hosts = {name: self.host(name) for name in event.hosts} | self.hosts
         for name, machine in event.hosts.items():
             self.host(name)["machine"] = machine
 

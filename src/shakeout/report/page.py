@@ -274,7 +274,7 @@ def _failures(views: Iterable[PartView]) -> Iterable[Failure]:
         for job in view.jobs:
             if job.verdict != "PASS" and view.verdict != "running":
                 name = f"{view.title}: Host {job.host} Job {job.job} {job.title}"
-                entries.append(Failure(job.id, name, job.ending or _first_error(job)))
+                entries.append(Failure(job.id, name, _reason(job)))
         failed = [record for record in view.records if record.verdict == "FAIL"]
         entries += [Failure(record.id, f"{view.title}: {record.description}", "") for record in failed]
         for entry in entries:
@@ -284,12 +284,13 @@ def _failures(views: Iterable[PartView]) -> Iterable[Failure]:
             yield entry
 
 
-def _first_error(job: JobRow) -> str:
-    """The last line of the first thing that tells what went wrong."""
-    for block in job.blocks:
-        if block.title == "error":
-            return block.text.rstrip().rpartition("\n")[2]
-    return "did not finish" if job.verdict == "unfinished" else ""
+def _reason(job: JobRow) -> str:
+    """How a job ended, and the last line of what tells most about it: its exception, else its error output."""
+    last = {block.title: one_line(block.text.rstrip().rpartition("\n")[2], 200) for block in job.blocks}
+    if "error" in last and job.ending.startswith("exit status") and ":" not in job.ending:
+        return last["error"]  # the exit status of a test module says nothing
+    how = "did not finish" if job.verdict == "unfinished" else job.ending
+    return ": ".join(text for text in (how, last.get("error") or last.get("stderr")) if text)
 
 
 def _word(verdict: Verdict | None) -> str:

@@ -127,7 +127,8 @@ def _finished(job: JobOutcome, finished: JobFinished, paint: _Paint) -> Iterator
     yield f"{_INDENT}{_job(job)} {verdict} ({seconds(finished.duration_s)})"
     how = ending(job.started, finished)
     if how and (not finished.passed or job.started.expected_fail or finished.reason):
-        yield f"{_INDENT * 2}Ended with {how}"
+        known = finished.signal or finished.exit_status is not None
+        yield f"{_INDENT * 2}Ended with {how}" if known else f"{_INDENT * 2}{how[:1].upper()}{how[1:]}"
     yield from _results(finished.result)
     if not finished.passed:
         yield from _evidence(finished)

@@ -47,7 +47,7 @@ def parameters(params: Mapping[str, Json]) -> str:
 
 def scalar(value: Json) -> str:
     """A value on one line."""
-    if value is None:
+    if value is None or value in ([], {}):
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"

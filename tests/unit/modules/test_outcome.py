@@ -83,6 +83,11 @@ def test_a_traceback_cannot_write_elsewhere_on_a_terminal() -> None:
     assert "\\x1b[2J\\u202egone" in text
 
 
+def test_a_failure_that_a_module_explains_needs_no_traceback() -> None:
+    failed = RemoteError("failed", (RemoteException("ModuleFailed", "all lost", (Frame("x.py", 3, "f"),)),), "Case")
+    assert render(failed, "m1") == "on host m1 (module Case):\nModuleFailed: all lost"
+
+
 def test_the_first_line_of_a_traceback_names_host_and_module() -> None:
     assert render(ERROR, "m1").splitlines() == [
         "on host m1 (module Case):",
