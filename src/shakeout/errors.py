@@ -242,7 +242,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(set(known))
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if not near:
-        near = [n for n in names if n.lower() == name.lower()]
+        words = sorted(name.lower().split("_"))  # add_ip for ip_add
+        near = [n for n in names if sorted(n.lower().split("_")) == words]
     if near:
         return f" (did you mean {near[0]!r}?)"
     if 0 < len(names) <= 12:

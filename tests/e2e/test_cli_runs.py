@@ -172,6 +172,9 @@ def test_removing_a_run_removes_the_hosts_that_it_kept(user: User) -> None:
     try:
         shown = user.shakeout("runs", "show", "last")
         assert "m1, m2 (kept; shakeout shell " in shown.out
+        heading, row = user.shakeout("runs", "list").out.splitlines()
+        assert "KEPT HOSTS" in heading
+        assert "  m1, m2  " in row
         details = json.loads(user.shakeout("runs", "show", "last", "--format", "json").out)
         lab = Path(details["lab"])
         assert (lab / "m1.sock").is_socket()

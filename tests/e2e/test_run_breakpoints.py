@@ -84,7 +84,9 @@ def test_look_around_and_continue(user: User) -> None:
         assert "'m3'" in said(child, "matched.m3")
         assert "Traceback" not in said(child, "m1.eth7.mtu")
         assert "ZeroDivisionError" in said(child, "1 / 0")
-        assert "SyntaxError" in said(child, "m1 m2")
+        assert "a command on a host: m1: COMMAND" in said(child, "ip addr")
+        assert said(child, "m3: ip addr").strip() == "no host is called 'm3' (known: m1, m2)"
+        assert "Traceback" not in said(child, "m1.eth0.mtuu")
         assert "type abort" in said(child, "raise SystemExit")
         child.sendline("continue")
         status, rest = end_of(child)

@@ -31,6 +31,16 @@ def recipe_file(folder: Path, text: str, name: str = "my.py") -> str:
     return str(path)
 
 
+def test_a_misspelt_import_is_answered_with_the_nearest_name(tmp_path: Path) -> None:
+    with pytest.raises(BadRecipe, match=r"my\.py:2: ImportError: cannot import name 'HostReqq'.*mean 'HostReq'\?"):
+        load_file(recipe_file(tmp_path, "from shakeout import HostReqq\n"))
+
+
+def test_a_parameter_without_dashes_before_it_is_no_missing_file() -> None:
+    with pytest.raises(BadRecipe, match="if it is a parameter, write it after --: -- mtu=8000"):
+        load(Target("mtu=8000"))
+
+
 RECIPE = "class {}(BaseRecipe):\n    n = IntParam(default=1)\n    m1 = HostReq()\n    def test(self): pass\n"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Iterator
+from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -32,6 +33,8 @@ ClassSpec = tuple[str, str, tuple[tuple[str, str, str, bool], ...]]
 # Made before any fork: making one touches hundreds of pages, each of which is copied in the process that does it.
 _decoder = msgspec.msgpack.Decoder(DeviceCall | SourceText)
 _encode = msgspec.msgpack.Encoder().encode
+
+_OURS = __file__.rpartition("/agent/")[0] + "/"
 
 
 class DeviceServer:
@@ -64,7 +67,7 @@ class DeviceServer:
         except Exception as error:  # noqa: BLE001 - a user's class may raise anything
             import traceback
 
-            text = "".join(traceback.format_exception(error)[-12:])
+            text = "".join(traceback.format_exception(error.with_traceback(_users_part(error.__traceback__)))[-12:])
             return Refusal(call.id, "error", f"{type(error).__name__}: {error}", traceback=text)
 
     def _carry_out(self, call: DeviceCall) -> Any:
@@ -119,6 +122,14 @@ def serve(channel: socket.socket, order: ForkOrder, codes: CodeCache) -> int:
                 channel.sendall(frame(_encode(server.answer(message))))
                 sys.stdout.flush()
     return 0
+
+
+def _users_part(trace: TracebackType | None) -> TracebackType | None:
+    """*trace* without the way to the user's class; all of it if it does not lead there."""
+    step = trace
+    while step is not None and step.tb_frame.f_code.co_filename.startswith(_OURS):
+        step = step.tb_next
+    return step or trace
 
 
 def _told(info: DeviceInfo) -> tuple[int, str, str, str, str]:

@@ -56,7 +56,12 @@ def list_runs(limit: int | None, form: str) -> None:
         Column("RUN"), Column("STARTED"), Column("RESULT"), Column("PARTS", right=True), Column("SECONDS", right=True),
         Column("COMMAND", cut=True),
     ]  # fmt: skip
-    print_table(columns, [_row(entry) for entry in entries])
+    rows = [_row(entry) for entry in entries]
+    kept = [_kept_hosts(entry) for entry in entries]
+    if any(kept):
+        columns.insert(-1, Column("KEPT HOSTS", cut=True))
+        rows = [[*row[:-1], hosts, row[-1]] for row, hosts in zip(rows, kept, strict=True)]
+    print_table(columns, rows)
     if len(shown) < len(ids):
         sys.stdout.flush()
         click.echo(f"{len(ids) - len(shown)} older runs are not shown; --limit 0 shows all.", err=True)
@@ -176,6 +181,13 @@ def _row(entry: RunEntry) -> list[str]:
     parts = str(sum(entry.counts.values())) if entry.counts else ""
     what = one_line(entry.problem, 400) if entry.problem else command_line(entry)
     return [one_line(entry.run), local_time(entry.started), result_word(entry), parts, seconds, what]
+
+
+def _kept_hosts(entry: RunEntry) -> str:
+    from shakeout.controller.hostbook import read_book
+
+    book = read_book(entry.folder)
+    return ", ".join(book.hosts) if book is not None and book.kept and book.reachable else ""
 
 
 def _fields(entry: RunEntry, folder: Path, book: HostBook | None) -> list[tuple[str, str]]:

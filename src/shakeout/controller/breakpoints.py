@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import keyword
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
 from shakeout.controller.interrupts import Interrupted
-from shakeout.errors import NotInteractive, ShakeoutError
+from shakeout.errors import NotInteractive, ShakeoutError, UnknownName
 from shakeout.hosts.matched import Matched
 from shakeout.wire.undisturbed import undisturbed
 
@@ -24,7 +27,7 @@ abort, q        end the recipe here; the hosts are restored
 hosts           what there is: hosts, their devices, their jobs
 HOST: COMMAND   run a command on a host (m1: ip addr)
 anything else   is Python; m1, m2 … are the hosts, matched has all of them
-From another terminal: shakeout shell {run} HOST"""
+From another terminal: shakeout shell {run} HOST, for programs that need a terminal, too"""
 
 
 class TerminalPrompt:
@@ -86,6 +89,8 @@ class TerminalPrompt:
         host, colon, command = line.partition(":")
         if colon and host.strip() in matched and command.strip():
             self._on_host(matched, host.strip(), command.strip())
+        elif colon and command.strip() and host.strip().isidentifier() and not keyword.iskeyword(host.strip()):
+            raise UnknownName("host", host.strip(), [known.name for known in matched])
         else:
             self._python(line, console)
 
@@ -135,12 +140,25 @@ def _console(matched: Matched) -> code.InteractiveConsole:
             error = sys.exception()
             if isinstance(error, Interrupted):
                 raise error
-            if isinstance(error, ShakeoutError):
+            if isinstance(error, ShakeoutError) or _raised_by_us(error):
                 self.write(f"{type(error).__name__}: {error}\n")
             else:
                 super().showtraceback()
 
+        def showsyntaxerror(self, *arguments: Any, **options: Any) -> None:
+            super().showsyntaxerror(*arguments, **options)
+            self.write(f"(a command on a host: {example}: COMMAND)\n")
+
+    example = next((host.name for host in matched), "HOST")
     return Console({"matched": matched, **{host.name: host for host in matched}})
+
+
+def _raised_by_us(error: BaseException | None) -> bool:
+    """Whether shakeout raised it, as it does for a misspelt attribute; the way there is of no interest then."""
+    trace = error.__traceback__ if error is not None else None
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_filename.startswith(str(Path(__file__).parents[1]) + os.sep)
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

@@ -119,6 +119,9 @@ class Run:
         finally:
             self._interrupts.__exit__()
 
+    def __repr__(self) -> str:
+        return f"<Run {self.id}: {self.verdict.value if self._finished else 'running'}>"
+
     @property
     def verdict(self) -> Verdict:
         """Of all its parts together."""

@@ -118,6 +118,8 @@ def load_file(path: str) -> ModuleType:
     """
     file = Path(path)
     if not file.exists():
+        if "=" in path and path.partition("=")[0].isidentifier():
+            raise BadRecipe(f"there is no file {path}; if it is a parameter, write it after --: -- {path}")
         near = did_you_mean(file.name, [p.name for p in file.parent.glob("*.py")]) if file.parent.is_dir() else ""
         raise BadRecipe(f"there is no file {path}{near}")
     if not file.is_file():
@@ -187,7 +189,19 @@ def _explain(path: str, file: Path, error: BaseException) -> BadRecipe:
     hint = ""
     if isinstance(error, ModuleNotFoundError):
         hint = f"; install {error.name!r} where shakeout runs, or put it beside the recipe"
+    elif isinstance(error, ImportError):
+        hint = _nearest_import(error)
     return BadRecipe(f"{path}:{number}: {text}{hint}")
+
+
+def _nearest_import(error: ImportError) -> str:
+    """A hint for a typo in ``from shakeout import …``."""
+    words = str(error).split("'")  # Python 3.12 has it as an attribute, 3.11 only in its text
+    module = sys.modules.get(error.name or "")
+    if module is None or len(words) < 3 or not words[0].startswith("cannot import name"):
+        return ""
+    names = [name for name in dir(module) if not name.startswith("_")]
+    return did_you_mean(words[1], names)
 
 
 def _named(error: BaseException) -> str:
