@@ -41,6 +41,18 @@ def environment(env: Mapping[str, str] | None) -> dict[str, str]:
     return {str(name): travelling_text(str(value)) for name, value in env.items()}
 
 
+def circumstances(
+    path: str, netns: str | None, user: str | None, env: Mapping[str, str] | None
+) -> dict[str, Any]:
+    """Where, as whom and with which variables a job runs, as fields of its order."""
+    return {
+        "cwd": travelling_text(os.fspath(path)),
+        "netns": netns_name(netns),
+        "user": travelling_text(str(user or "")),
+        "env": environment(env),
+    }
+
+
 def travelling_text(text: str) -> str:
     """*text*, if a program can be given it: no NUL in it, and UTF-8."""
     if "\0" in text:
@@ -76,7 +88,11 @@ def check_size(order: Mapping[str, Any]) -> None:
 
 def input_bytes(value: str | bytes) -> bytes:
     """What a job's standard input shall be."""
-    return value.encode() if isinstance(value, str) else bytes(value)
+    if isinstance(value, str):
+        return value.encode()
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise UsageError(f"stdin is text, bytes or PIPE, not {value!r:.80}")
+    return bytes(value)
 
 
 def check_timeout(timeout: object) -> float:

@@ -14,9 +14,8 @@ from shakeout.hosts.arguments import (
     check_given,
     check_size,
     check_timeout,
-    environment,
+    circumstances,
     input_bytes,
-    netns_name,
     setting_path,
     travelling_text,
 )  # fmt: skip
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
 
 #: ``stdin=PIPE`` keeps a job's standard input open for `Job.write`.
 PIPE: Final = "\0shakeout.PIPE"
-
-#: What runs on a host: a command for bash, an argument list, or a test module.
-What = "str | Sequence[str | os.PathLike[str]] | BaseTestModule"
 
 
 class Host:
@@ -136,37 +132,21 @@ class Host:
     ) -> Job:
         """The first half of `run`: start it and return; `conclude` is the second."""
         timeout = check_timeout(timeout)
-        session = self._session
-        number = session.jobs.next_number()
-        keep = stdin == PIPE
-        order, shown, module = self._order(number, what)
-        order = {
-            "cwd": travelling_text(os.fspath(path)),
-            "netns": netns_name(netns),
-            "user": travelling_text(str(user or "")),
-            "env": environment(env),
-            "stdin": input_bytes(stdin) if stdin is not None and not keep else b"",
-            "keep_stdin": keep,
-            "announce": bg,
-            **order,
-        }
+        order, shown, module = self._order(what)
+        order |= circumstances(path, netns, user, env)
+        check_size(order)
+        given = b"" if stdin is None or stdin == PIPE else input_bytes(stdin)
         kind = "module" if module is not None else "shell" if "shell" in order else "argv"
+        number = self._session.jobs.next_number()
         job = Job(
-            session, number, shown, kind=kind, desc=desc or "", fail=fail, parse_json=json, module=module,
-            stdin_open=keep,
+            self._session, number, shown, kind=kind, desc=desc or "", fail=fail, parse_json=json, module=module,
+            stdin_open=stdin == PIPE,
         )  # fmt: skip
         event = JobStarted(
             host=self.name, job=number, kind=kind, what=shown, desc=desc or "", bg=bg, expected_fail=fail,
             timeout=timeout, netns=netns or "",
         )  # fmt: skip
-        rest = order.pop("stdin")
-        check_size(order)
-        inline = keep or len(rest) <= _INLINE_STDIN
-        if not inline:
-            order["keep_stdin"] = True
-        session.start(job, StartJob(number, stdin=rest if inline else b"", **order), event)
-        if not inline:
-            job.feed(rest)
+        self._launch(job, {**order, "announce": bg, "keep_stdin": stdin == PIPE}, given, event)
         return job
 
     def conclude(self, job: Job, timeout: float) -> None:
@@ -288,7 +268,19 @@ class Host:
 
     # -- inner parts ----------------------------------------------------------------------------------
 
-    def _order(self, number: int, what: Any) -> tuple[dict[str, Any], str, BaseTestModule | None]:
+    def _launch(self, job: Job, order: dict[str, Any], given: bytes, event: JobStarted) -> None:
+        """Start *job*, with *given* as its standard input; what of that is too long for the order is sent after it."""
+        if len(given) <= _INLINE_STDIN:
+            self._session.start(job, StartJob(job.id, stdin=given, **order), event)
+        else:
+            self._session.start(job, StartJob(job.id, **{**order, "keep_stdin": True}), event)
+            try:
+                job.feed(given)
+            except BaseException:
+                job.interrupt()  # as in `conclude`
+                raise
+
+    def _order(self, what: Any) -> tuple[dict[str, Any], str, BaseTestModule | None]:
         """How *what* is started, what to call it, and the module if it is one."""
         if isinstance(what, str):
             if not what.strip():
