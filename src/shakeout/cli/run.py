@@ -154,26 +154,12 @@ def _run(
     leave_without_recipe: Callable[[Run], None],
     screen: TextIO,
 ) -> Run:
-    from shakeout.cli.progress import LiveLines, StatusLine
     from shakeout.controller.breakpoints import TerminalPrompt
-    from shakeout.controller.recorder import DebugLog, Descriptions
     from shakeout.controller.run import Options, Run
     from shakeout.matching.mapper import ConstraintMapper
     from shakeout.params.secrets import mask_words
 
-    status: tuple[Observer, ...] = ()
-    if screen.isatty() and not options["live"] and not options["debug"]:
-        line = StatusLine(screen)
-        status, screen = (line,), line.beside(screen)
-        # What the recipe prints, too; OwnStreams.take_back() ends that.
-        sys.stdout, sys.stderr = line.beside(sys.stdout), line.beside(sys.stderr)
-    observers: tuple[Observer, ...] = (Descriptions(screen), *status)
-    if options["live"]:
-        observers += (LiveLines(screen),)
-    if options["debug"]:
-        import logging
-
-        observers += (DebugLog(logging.getLogger("shakeout")),)
+    observers, screen = _onlookers(screen, live=options["live"], debug=options["debug"])
     current: list[Run] = []
     prompt = None if options["no_breakpoints"] else TerminalPrompt(lambda: current[0].id)
     how = Options(
@@ -191,11 +177,28 @@ def _run(
     return made
 
 
+def _onlookers(screen: TextIO, *, live: bool, debug: bool) -> tuple[tuple[Observer, ...], TextIO]:
+    """Who shows on *screen* how the run goes on; and what else is to be written through, so that lines do not mix."""
+    from shakeout.cli.progress import LiveLines, StatusLine
+    from shakeout.controller.recorder import DebugLog, Descriptions
+
+    status: tuple[Observer, ...] = ()
+    if screen.isatty() and not live and not debug:
+        line = StatusLine(screen)
+        status, screen = (line,), line.beside(screen)
+        # What the recipe prints, too; OwnStreams.take_back() ends that.
+        sys.stdout, sys.stderr = line.beside(sys.stdout), line.beside(sys.stderr)
+    observers: tuple[Observer, ...] = (Descriptions(screen), *status)
+    if live:
+        observers += (LiveLines(screen),)
+    if debug:
+        import logging
+
+        observers += (DebugLog(logging.getLogger("shakeout")),)
+    return observers, screen
+
+
 def _run_all(run: Run, recipes: Sequence[BaseRecipe]) -> None:
-    import logging
-
-    from shakeout.controller.failure import one_paragraph
-
     for recipe in recipes:
         try:
             results = run.recipe(recipe)
@@ -203,6 +206,10 @@ def _run_all(run: Run, recipes: Sequence[BaseRecipe]) -> None:
             run.refuse(error)
             return
         except Exception as error:
+            import logging
+
+            from shakeout.controller.failure import one_paragraph
+
             run.broken = run.broken or one_paragraph(error)
             logging.getLogger("shakeout").debug("the run broke", exc_info=True)
             return
