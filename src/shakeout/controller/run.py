@@ -247,22 +247,7 @@ class Run:
         recorder: PartRecorder,
         index: int,
     ) -> PartResult:
-        description = describe(match).splitlines()
-        recorder.write(
-            PartStarted(
-                recipe=type(recipe).__name__,
-                file=_file_of(type(recipe)),
-                params=masked(recipe.params),
-                match_index=index,
-            )
-        )
-        recorder.write(
-            MatchEvent(
-                description=tuple(description),
-                hosts={host_id: entry.name for host_id, entry in match.hosts.items()},
-                networks=dict(match.networks),
-            )
-        )
+        _announce(recorder, recipe, match, index)
         part = Part(
             recipe, match, sessions, opened.links, recorder, self._interrupts, prompt=self._options.prompt,
             take_mac=self._macs.take, timeout=self._options.timeout, keep=self._options.keep, reactor=self._reactor,
@@ -338,6 +323,25 @@ def _let_go() -> None:
 
 
 os.register_at_fork(after_in_child=_let_go)
+
+
+def _announce(recorder: PartRecorder, recipe: BaseRecipe, match: Match, index: int) -> None:
+    """Write down that *recipe* begins, and on which hosts."""
+    recorder.write(
+        PartStarted(
+            recipe=type(recipe).__name__,
+            file=_file_of(type(recipe)),
+            params=masked(recipe.params),
+            match_index=index,
+        )
+    )
+    recorder.write(
+        MatchEvent(
+            description=tuple(describe(match).splitlines()),
+            hosts={host_id: entry.name for host_id, entry in match.hosts.items()},
+            networks=dict(match.networks),
+        )
+    )
 
 
 def _file_of(cls: type) -> str:

@@ -45,6 +45,14 @@ class Job:
         pid: its process id on the host, as far as it is known (background jobs, and jobs that have ended).
     """
 
+    exit_status: int | None = None
+    signal: int | None = None
+    reason = ""
+    duration = 0.0
+    started_ns = 0
+    finished_ns = 0
+    pid: int | None = None
+
     def __init__(
         self,
         session: Session,
@@ -62,13 +70,6 @@ class Job:
         self.what = what
         self.desc = desc
         self.kind = kind
-        self.exit_status: int | None = None
-        self.signal: int | None = None
-        self.reason = ""
-        self.duration = 0.0
-        self.started_ns = 0
-        self.finished_ns = 0
-        self.pid: int | None = None
         self.module = module
         self.expected_fail = fail
         self._session = session
