@@ -26,10 +26,8 @@ from shakeout.processes.ends import reaped, wake_at_ends
 from shakeout.processes.namespaces import enter_network, set_process_name
 from shakeout.processes.strays import MARK, MarkArea, mark_area
 from shakeout.wire.framing import FrameReader, frame
+from shakeout.wire.messages import NOT_STARTED
 from shakeout.wire.transports import MAX_FDS, READ_SIZE, descriptors
-
-#: Exit status of a child that could not even begin (the reason went to its channel).
-NOT_STARTED = 127
 
 # Made before any fork: making one touches hundreds of pages, each of which is copied in the process that does it.
 _encode = msgspec.msgpack.Encoder().encode

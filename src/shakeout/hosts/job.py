@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal as signals
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from shakeout.errors import ConditionTimeout, HostLost, ProtocolError, UsageError
+from shakeout.hosts import ending
 from shakeout.hosts.capture import Capture, text
 from shakeout.hosts.expectation import Expectation
 from shakeout.hosts.waiter import Waiter
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 #: The longest outcome that a module may send, in bytes.
 _OUTCOME_LIMIT = 66 << 20
-#: Exit status of a module's process that could not even begin; its outcome is the reason, as text.
-NOT_STARTED = 127
 #: Seconds that a killed job has to be reported dead before its host counts as lost.
 _KILL_PATIENCE = 15.0
 
@@ -304,17 +303,13 @@ class Job:
 
     def ended(self, done: JobDone) -> None:
         """Its leader ended."""
-        status, signal = done.exit_status is not None, done.signal is not None
-        if (status and signal) or not (status or signal or done.error):
-            raise ProtocolError(f"it did not say of job {self.id} how it ended, or said more than one way")
+        ending.check(done)
         self.exit_status, self.signal = done.exit_status, done.signal
         self.started_ns, self.finished_ns = done.started_ns, done.finished_ns
         self.pid = done.pid or self.pid
         self.duration = max(0.0, (done.finished_ns - done.started_ns) / 1e9)
-        if done.error:
-            self.reason = done.error
-        elif done.signal is not None and (self._ending or done.signal in self._signalled):
-            self.reason = self._ending or f"ended by {_signal_name(done.signal)}, sent by the recipe"
+        if not done.error and done.signal is not None and (self._ending or done.signal in self._signalled):
+            self.reason = self._ending or f"ended by {ending.signal_name(done.signal)}, sent by the recipe"
             if self._dismissed or not self._ending:
                 # The recipe wanted it to end: that is no failure, and no success that was not expected either.
                 self._finish(not self.expected_fail, survived=done.survivors)
@@ -338,37 +333,13 @@ class Job:
 
     def _conclude(self, done: JobDone) -> bool:
         if self.module is not None and not done.error:
-            return self._read_outcome()
-        if self._json and done.exit_status is not None:
-            try:
-                self._result = json.loads(self._whole(STDOUT))
-            except (ValueError, RecursionError) as error:
-                self.reason = self.reason or f"its output is no JSON: {error}"
-                return False
-        return done.exit_status == 0 and not done.error
-
-    def _read_outcome(self) -> bool:
-        from shakeout.modules.outcome import decode_outcome
-
-        if not self._outcome:
-            if not self.reason:
-                number = self.signal
-                self.reason = f"it was ended by {_signal_name(number)}" if number else "it ended without an outcome"
-            return False
-        if self.exit_status == NOT_STARTED:
-            self.reason = text(bytes(self._outcome))
-            return False
-        try:
-            outcome = decode_outcome(self._outcome)
-        except ProtocolError as error:
-            self.reason = f"what it sent as its result was refused: {error}"
-            return False
-        self._outcome = bytearray()  # it may be large, and has been read
-        self._result, self._error = outcome.result, outcome.error
-        return outcome.passed
-
-    def _whole(self, stream: int) -> bytes:
-        return self._session.whole_output(self._captures[stream])
+            own = ending.of_module(done, self._outcome)
+            self._outcome = bytearray()  # it may be large, and has been read
+        else:
+            whole = partial(self._session.whole_output, self._captures[STDOUT])
+            own = ending.of_command(done, whole if self._json else None)
+        self.reason, self._result, self._error = own.reason, own.result, own.error
+        return own.succeeded
 
     def _finish(self, succeeded: bool, *, cut_short: bool = False, survived: bool = False) -> None:
         self._passed = not cut_short and succeeded != self.expected_fail
@@ -394,10 +365,3 @@ class Job:
         if self.module is not None and capture.size == 0:
             return None
         return text(capture.value())
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signals.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -22,6 +22,9 @@ STDERR = 2
 #: A test module's outcome: one packed value, see shakeout.modules.outcome.
 OUTCOME = 3
 
+#: Exit status of a process that could not even begin; its outcome is the reason, as text.
+NOT_STARTED = 127
+
 #: Bytes of one stream of one job that may be under way before the controller has said it took them.
 WINDOW = 512 << 10
 

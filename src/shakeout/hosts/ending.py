@@ -1,0 +1,81 @@
+"""What the end of a job comes to: whether it succeeded, why not, and with what result. No state here."""
+
+from __future__ import annotations
+
+import json
+import signal as signals
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from shakeout.errors import ProtocolError
+from shakeout.hosts.capture import text
+from shakeout.wire.messages import NOT_STARTED, JobDone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shakeout.modules.outcome import RemoteError
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How a job ended by itself.
+
+    Attributes:
+        reason: why it did not succeed, where its exit status does not say it.
+        error: the exception that ended a module.
+    """
+
+    succeeded: bool
+    reason: str = ""
+    result: Any = None
+    error: RemoteError | None = None
+
+
+def check(done: JobDone) -> None:
+    """Refuse what contradicts itself.
+
+    Raises:
+        ProtocolError: it does not say how the job ended, or more than one way.
+    """
+    status, signal = done.exit_status is not None, done.signal is not None
+    if (status and signal) or not (status or signal or done.error):
+        raise ProtocolError(f"it did not say of job {done.id} how it ended, or said more than one way")
+
+
+def of_command(done: JobDone, output: Callable[[], bytes] | None) -> Ending:
+    """A command's; *output*, if it shall be JSON, gives all of it.
+
+    A command that could not be started is one that did not succeed, whatever it was to be.
+    """
+    succeeded = done.exit_status == 0 and not done.error
+    if output is None or done.exit_status is None:
+        return Ending(succeeded, done.error)
+    try:
+        return Ending(succeeded, done.error, json.loads(output()))
+    except (ValueError, RecursionError) as error:
+        return Ending(False, done.error or f"its output is no JSON: {error}")
+
+
+def of_module(done: JobDone, outcome: bytes | bytearray) -> Ending:
+    """A test module's, which sent *outcome*."""
+    from shakeout.modules.outcome import decode_outcome
+
+    if not outcome:
+        number = done.signal
+        return Ending(False, f"it was ended by {signal_name(number)}" if number else "it ended without an outcome")
+    if done.exit_status == NOT_STARTED:
+        return Ending(False, text(bytes(outcome)))
+    try:
+        told = decode_outcome(outcome)
+    except ProtocolError as error:
+        return Ending(False, f"what it sent as its result was refused: {error}")
+    return Ending(told.passed, "", told.result, told.error)
+
+
+def signal_name(number: int) -> str:
+    """A signal as people call it."""
+    try:
+        return signals.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
