@@ -111,7 +111,9 @@ class Attachment:
             self._connection.send(self._order)
             self._watch_input()
         elif isinstance(message, Refused):
-            self._error = refused_error(message, self._name)
+            gone = message.code == "role"
+            text = f"{self._name}: the run does not hold this host any more"
+            self._error = UsageError(text) if gone else refused_error(message, self._name)
         elif isinstance(message, JobDone):
             self._done = message
 

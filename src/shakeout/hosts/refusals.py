@@ -39,8 +39,6 @@ def refusal_error(refusal: Refusal, host: str) -> ShakeoutError:
 
 def refused_error(message: Refused, host: str) -> ShakeoutError:
     """A session was refused."""
-    if message.code == "role":
-        return UsageError(f"{host}: the run does not hold this host any more")
     if message.code == "lease":
         return LeaseHeld(message.text, host, message.holder)
     if message.code in ("version", "release"):
