@@ -140,8 +140,8 @@ def test_a_shell_on_a_terminal(kept: User, terminal: Callable[..., pexpect.spawn
     child.expect("all-terminals\r\n")
     child.expect(PROMPT)
     child.setwinsize(17, 60)
-    child.sendline("sleep 1000")
-    child.expect("sleep 1000\r\n")
+    child.sendline("sh -c 'echo begun-$((1+1)); exec sleep 1000'")  # Ctrl-C before it has begun would be the shell's
+    child.expect("begun-2\r\n")
     child.sendintr()
     child.expect(PROMPT)
     child.sendline("echo after=$?; stty size")
