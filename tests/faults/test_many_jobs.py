@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.faults.nothing import Nothing
 from tests.faults.processes import descendants, named
 
 from shakeout.hosts.host import Host
 from shakeout.hosts.job import Job
 from shakeout.hosts.waiting import wait_all
-from shakeout.modules import BaseTestModule
 from shakeout.testing.laboratory import Laboratory
 from shakeout.testing.recording import Recording
 
@@ -36,13 +36,6 @@ class Counting(Recording):
     def write(self, event):  # type: ignore[no-untyped-def]
         self.count += 1
         return event
-
-
-class Nothing(BaseTestModule):
-    """Passes."""
-
-    def run(self) -> None:
-        print("something")
 
 
 class Footprint:
