@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import socket
 import struct
@@ -13,18 +12,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 import shakeout
-from shakeout.errors import (
-    AgentUnreachable,
-    HostLost,
-    ProtocolError,
-    ShakeoutError,
-)  # fmt: skip
+from shakeout.errors import AgentUnreachable, HostLost, ProtocolError
 from shakeout.hosts.capture import ARTIFACT_LIMIT, Capture
 from shakeout.hosts.job import Job
 from shakeout.hosts.joblist import JobList
 from shakeout.hosts.pulse import Pulse
 from shakeout.hosts.recorder import NullRecorder, Recorder
-from shakeout.hosts.refusals import refusal_error, refused_error
+from shakeout.hosts.refusals import refused_error
+from shakeout.hosts.requests import Request, Requests
 from shakeout.hosts.waiter import Waiter
 from shakeout.journal.events import HostLost as HostLostEvent
 from shakeout.journal.events import JobFinished, JobStarted
@@ -63,18 +58,7 @@ LONGEST_WHOLE = 64 << 20
 #: Seconds that putting a host back may take.
 END_TIMEOUT = 120.0
 
-
-class Request:
-    """Something asked of the agent, until it is answered."""
-
-    __slots__ = ("answer", "on_answer", "on_data", "on_listing")
-
-    def __init__(self) -> None:
-        self.answer: Waiter[Answer] = Waiter()
-        #: Called in the loop's thread when the answer (None), or an error in its place or after it, is there.
-        self.on_answer: Callable[[ShakeoutError | None], None] | None = None
-        self.on_listing: Callable[[Listing], None] | None = None
-        self.on_data: Callable[[bytes], None] | None = None
+_ANSWERS = frozenset((Answer, Refusal, Listing, FileData))
 
 
 class Session:
@@ -107,8 +91,7 @@ class Session:
         self._reactor = reactor
         self.jobs = JobList()
         self.not_kept = ""
-        self._requests: dict[int, Request] = {}
-        self._request_numbers = itertools.count(1)
+        self._requests = Requests(name)
         self._sent: set[str] = set()
         self._opened: Waiter[Welcome] = Waiter()
         self._ended: Waiter[Ended] = Waiter()
@@ -275,15 +258,14 @@ class Session:
         """A number for a request, and where its answer will be."""
         if self.lost is not None:
             raise HostLost(self.lost, self.name)
-        number = next(self._request_numbers)
-        request = self._requests[number] = Request()
+        number, request = self._requests.open()
         if self._closed:
-            self._fail(request)
+            request.fail(self._loss())
         return number, request
 
     def close_request(self, number: int) -> None:
         """Nobody waits for the answer any more."""
-        self._requests.pop(number, None)
+        self._requests.close(number)
 
     def ask(self, message: Callable[[int], msgspec.Struct], timeout: float | None = None) -> bytes:
         """Send *message(number)* and wait for its answer: packed data.
@@ -329,30 +311,14 @@ class Session:
             job = self.jobs.find(message.id)
             if job is not None:
                 job.pid = message.pid
-        elif kind is Answer:
-            request = self._requests.get(message.id)
-            if request is not None:
-                request.answer.set(message)
-                if request.on_answer is not None:
-                    request.on_answer(None)
-        elif kind is Refusal:
-            request = self._requests.get(message.id)
-            if request is not None:
-                self._fail(request, refusal_error(message, self.name))
+        elif kind in _ANSWERS:
+            self._requests.answered(message)
         else:
             self._rare(message)
 
     def _rare(self, message: Any) -> None:
         if isinstance(message, SyncReply):
             self._pulse.answered(message)
-        elif isinstance(message, Listing):
-            request = self._requests.get(message.id)
-            if request is not None and request.on_listing is not None:
-                request.on_listing(message)
-        elif isinstance(message, FileData):
-            request = self._requests.get(message.id)
-            if request is not None and request.on_data is not None:
-                request.on_data(message.data)
         elif isinstance(message, Welcome):
             if self._opened.done or not PROTOCOLS[0] <= message.version <= PROTOCOLS[1]:
                 raise ProtocolError(f"a Welcome to protocol {message.version} came, which nobody had asked for")
@@ -387,14 +353,10 @@ class Session:
                 job.lost(reason)
             for stream in (1, 2):
                 job.captured(stream).end()
-        for request in list(self._requests.values()):
-            self._fail(request)
+        self._requests.fail_all(self._loss)
 
-    def _fail(self, request: Request, error: ShakeoutError | None = None) -> None:
-        error = error or HostLost(self.lost or "its connection ended", self.name)
-        request.answer.fail(error)
-        if request.on_answer is not None:
-            request.on_answer(error)
+    def _loss(self) -> HostLost:
+        return HostLost(self.lost or "its connection ended", self.name)
 
 
 def connect_unix(path: str) -> UnixTransport:

@@ -25,22 +25,28 @@ class Waiter(Generic[T]):
         if not self.done:
             self._value = value
             self.done = True
-            self._lock.release()
+            self._let_pass()
 
     def fail(self, error: BaseException) -> None:
         """Bring an exception instead."""
         if not self.done:
             self._error = error
             self.done = True
-            self._lock.release()
+            self._let_pass()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for it, at most *timeout* seconds; whether it has come."""
         if self.done:
             return True
         if self._lock.acquire(timeout=-1 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX)):
-            self._lock.release()
+            self._let_pass()
         return self.done
+
+    def _let_pass(self) -> None:
+        try:
+            self._lock.release()
+        except RuntimeError:
+            pass  # two threads brought it at the same moment: it is open already
 
     def get(self) -> T:
         """The value, once it has come; raises the exception if that came."""
