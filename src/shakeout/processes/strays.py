@@ -16,6 +16,8 @@ from functools import cache
 
 #: The variable that every job carries: "<lease>:<job id>".
 MARK = "SHAKEOUT_JOB"
+#: How often a process without an environment is looked at again, 0.2 ms each.
+_EXEC_TRIES = 500
 
 
 def marked(prefix: str) -> Iterator[int]:
@@ -26,12 +28,30 @@ def marked(prefix: str) -> Iterator[int]:
         if not name.isdigit() or int(name) == own:
             continue
         try:
-            with open(f"/proc/{name}/environ", "rb") as file:  # noqa: PTH123
-                environment = file.read()
+            environment = _environment(name)
         except OSError:
             continue  # gone, or not ours to look at
         if environment.startswith(needle) or b"\0" + needle in environment:
             yield int(name)
+
+
+def _environment(pid: str) -> bytes:
+    """What it was started with; in the middle of an exec it has none, which takes some microseconds: waited for."""
+    had_one = False
+    for _ in range(_EXEC_TRIES):
+        with open(f"/proc/{pid}/environ", "rb", buffering=0) as file:  # noqa: PTH123
+            environment: bytes = file.readall()
+        if environment:
+            return environment
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:  # noqa: PTH123
+            fields = file.readall().rpartition(b")")[2].split()
+        state, size, end = fields[0], fields[20], fields[48]  # fields 3, 23 and 51 of proc(5)
+        if state in (b"Z", b"X") or size == b"0" or had_one:
+            break  # dead, a kernel thread, or one whose environment is empty indeed
+        had_one = end != b"0"
+        if not had_one:
+            time.sleep(0.0002)
+    return b""
 
 
 def command_line(pid: int) -> str:
