@@ -47,7 +47,8 @@ class Artifacts:
     def __init__(self, run_folder: Path) -> None:
         self._folder = run_folder / FOLDER
         self._lock = Lock()
-        self._used: dict[str, int] = {}
+        #: Names that somebody wanted again -> the highest number tried; others are not worth memory.
+        self._taken: dict[str, int] = {}
 
     def create(self, name: str) -> tuple[str, BinaryIO]:
         """A new file for writing, and its path relative to the run's folder.
@@ -61,12 +62,14 @@ class Artifacts:
         stem, suffix = _split(wanted)
         try:
             self._folder.mkdir(exist_ok=True)
+            number = self._taken.get(wanted, 1)
             while True:
-                chosen = self._next(wanted, stem, suffix)
+                chosen = wanted if number == 1 else f"{stem}-{number}{suffix}"
                 try:
                     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
                     descriptor = os.open(self._folder / chosen, flags, 0o666)
                 except FileExistsError:
+                    number = self._next(wanted)
                     continue
                 return f"{FOLDER}/{chosen}", os.fdopen(descriptor, "wb", buffering=0)
         except OSError as error:
@@ -75,11 +78,10 @@ class Artifacts:
                 "make room there, or choose another place with --out"
             ) from error
 
-    def _next(self, wanted: str, stem: str, suffix: str) -> str:
+    def _next(self, wanted: str) -> int:
         with self._lock:
-            number = self._used.get(wanted, 0) + 1
-            self._used[wanted] = number
-        return wanted if number == 1 else f"{stem}-{number}{suffix}"
+            number = self._taken[wanted] = self._taken.get(wanted, 1) + 1
+        return number
 
 
 def _split(name: str) -> tuple[str, str]:
