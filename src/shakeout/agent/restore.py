@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from shakeout.agent import restorefiles
@@ -183,7 +184,7 @@ def _addresses_restore(netlink: Netlink, entry: undo.AddressesRestore) -> str:
         return f"{link.name}: addresses {ALREADY}"
     # backwards, because removing a primary address may take its secondary ones with it
     for row in reversed(current[same:]):
-        _unless_gone(lambda row=row: netlink.address_del(row))  # type: ignore[misc]
+        _unless_gone(partial(netlink.address_del, row))
     for row in wanted[same:]:
         netlink.address_add(row, replace=True)
     return f"{link.name}: addresses restored"

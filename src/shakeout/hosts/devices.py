@@ -12,7 +12,7 @@ from shakeout.devices.kinds import BUILT_IN
 from shakeout.devices.references import to_devices, to_references
 from shakeout.errors import ProtocolError, ShakeoutError, UnknownName, UsageError
 from shakeout.journal.events import DeviceChanged
-from shakeout.wire.messages import DeviceCall
+from shakeout.wire.messages import DeviceCall, DeviceOp
 from shakeout.wire.plain import pack, unpack
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class HostDevices:
 
     # -- inner parts ----------------------------------------------------------------------------------
 
-    def _change(self, device_id: int, op: str, name: str, payload: bytes, shown: Any) -> Any:
+    def _change(self, device_id: int, op: DeviceOp, name: str, payload: bytes, shown: Any) -> Any:
         label = self._by_id[device_id]._label.partition(".")[2] if device_id in self._by_id else str(device_id)
         try:
             result = self._ask(device_id, op, name, payload)
@@ -134,8 +134,8 @@ class HostDevices:
         self._record(label, op, name, shown)
         return result
 
-    def _ask(self, device_id: int, op: str, name: str = "", payload: bytes = b"") -> Any:
-        raw = self._session.ask(lambda number: DeviceCall(number, device_id, op, name, payload))  # type: ignore[arg-type]
+    def _ask(self, device_id: int, op: DeviceOp, name: str = "", payload: bytes = b"") -> Any:
+        raw = self._session.ask(lambda number: DeviceCall(number, device_id, op, name, payload))
         with self._answer():
             value, mentioned = unpack(raw)
             if not mentioned:

@@ -174,8 +174,9 @@ class _Arrival:
 
     def _fail(self, error: ShakeoutError | OSError) -> None:
         if self._trouble is None:
-            is_ours = isinstance(error, ShakeoutError)
-            self._trouble = error if is_ours else TransferError(error.strerror or str(error))  # type: ignore[assignment,union-attr]
+            if isinstance(error, OSError):
+                error = TransferError(error.strerror or str(error))
+            self._trouble = error
         self.complete.set()
 
 

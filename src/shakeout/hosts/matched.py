@@ -30,7 +30,8 @@ class Matched:
             raise UnknownMatch(name, self._hosts) from None
 
     def __getitem__(self, name: str) -> Host:
-        return getattr(self, name)  # type: ignore[no-any-return]
+        host: Host = getattr(self, name)
+        return host
 
     def __iter__(self) -> Iterator[Host]:
         return iter(self._hosts.values())

@@ -7,7 +7,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -104,11 +104,11 @@ class Session:
 
     # -- opening and closing --------------------------------------------------------------------------
 
-    def begin(self, role: str = "control") -> None:
+    def begin(self, role: Literal["control", "attach"] = "control") -> None:
         """Say Hello; `welcome` waits for the answer."""
         controller = f"{socket.gethostname()}:{os.getpid()} run {self.run}"
         self._hello_ns = time.monotonic_ns()
-        hello = Hello(PROTOCOLS, controller, self.run, role, shakeout.__version__)  # type: ignore[arg-type]
+        hello = Hello(PROTOCOLS, controller, self.run, role, shakeout.__version__)
         self._connection.send(hello)
 
     def welcome(self, timeout: float = OPEN_TIMEOUT) -> None:

@@ -115,7 +115,8 @@ class _Layers:
             except OSError:
                 pass
         mount(source, place, flags=MS_BIND | MS_REC)
-        with contextlib.suppress(OSError):  # in a user namespace its flags may be locked; nothing of it is ours to write
+        # In a user namespace its flags may be locked; nothing of it is ours to write there.
+        with contextlib.suppress(OSError):
             mount("", place, flags=MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV)
 
 

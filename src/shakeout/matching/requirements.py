@@ -318,10 +318,10 @@ def resolve(requirements: Requirements, params: Mapping[str, object] | Params) -
         concrete = HostReq(**_resolved_params(host_id, host.params, params))
         for dev_id, dev in host:
             where = f"{host_id}.{dev_id}"
-            label = dev.label
+            label: object = dev.label
             if isinstance(label, RecipeParam):
                 try:
-                    label = label.value(params)  # type: ignore[assignment]
+                    label = label.value(params)
                 except BadRequirement as error:
                     raise BadRequirement(f"{where}: label: {error}") from None
             setattr(concrete, dev_id, DeviceReq(label, **_resolved_params(where, dev.params, params)))

@@ -139,10 +139,8 @@ def _declared_quickly(cls: type[BaseTestModule]) -> dict[str, Param[Any]]:
 def shown(value: object, limit: int = 60) -> str:
     """*value* on one line of at most *limit* characters, as a reader would write it down."""
     try:
-        if type(value) in (list, tuple, set, frozenset, dict, bytes) or value is None:
-            text = repr(value)
-        else:
-            text = str(value)
+        literal = type(value) in (list, tuple, set, frozenset, dict, bytes) or value is None
+        text = repr(value) if literal else str(value)
     except Exception:  # noqa: BLE001 - a foreign __str__, or an int of more digits than Python prints
         text = f"<{type(value).__name__}>"
     if not text.isprintable() or (

@@ -155,8 +155,10 @@ class Registry:
             self._installed = installed()
         for source in self._installed or ():
             found += self._of(source, kind)
-        seen: set[int] = set()
-        return [info for info in found if not (id(info.cls) in seen or seen.add(id(info.cls)))]  # type: ignore[func-returns-value]
+        first: dict[int, PluginInfo] = {}
+        for info in found:
+            first.setdefault(id(info.cls), info)
+        return list(first.values())
 
     def _of(self, source: SourceFile | InstalledSource, kind: type[Any]) -> list[PluginInfo]:
         key = str(source.path) if isinstance(source, SourceFile) else source.origin

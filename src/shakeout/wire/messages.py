@@ -116,12 +116,16 @@ class SourceText(Message, frozen=True):
     text: bytes
 
 
+#: What can be done with a device.
+DeviceOp = Literal["get", "set", "call", "items", "create", "adopt", "list"]
+
+
 class DeviceCall(Message, frozen=True):
     """Something done with a device; the session process answers with Answer or Refusal."""
 
     id: int
     device: int
-    op: Literal["get", "set", "call", "items", "create", "adopt", "list"]
+    op: DeviceOp
     name: str = ""
     payload: bytes = b""
 
