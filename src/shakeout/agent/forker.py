@@ -69,7 +69,11 @@ class Forker:
             on_exit: called with its status, as `os.waitpid` gives it, and the moment of its end.
         """
         self._orders[order.sequence] = (on_forked, on_exit)
-        self._send(frame(_encode(order)), fds)
+        try:
+            self._send(frame(_encode(order)), fds)
+        except BaseException:
+            del self._orders[order.sequence]  # or it would be waited for
+            raise
 
     def settle(self) -> None:
         """Wait until it is known as which process every order runs: what is to be ended must have a number."""
