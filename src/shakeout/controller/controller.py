@@ -45,7 +45,8 @@ class Controller:
         runs_dir: the folder for the runs' folders; default: as configured.
         breakpoints: whether `self.breakpoint()` stops.
         keep: leave hosts as they are at the end.
-        timeout: seconds that each recipe may take; 0: any, None: as configured.
+        timeout: seconds that each recipe may take; 0: any, None: as configured. It is made of signals, and so holds
+            only where `run` is called in the main thread.
         quiet: do not print which hosts were found (to standard error) and the result summary.
     """
 
