@@ -56,9 +56,7 @@ def lacking(what: str) -> str | None:
     if what == "namespaces":
         probe = ["unshare", "--map-root-user", "--net", "--mount", "--pid", "--fork", "true"]
         try:
-            done = subprocess.run(
-                probe, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-            )
+            done = subprocess.run(probe, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         except OSError as error:
             return f"namespaces, and unshare does not run: {error}"
         return None if done.returncode == 0 else f"namespaces: {done.stderr.strip() or 'unshare failed'}"
@@ -74,9 +72,7 @@ def lacking(what: str) -> str | None:
 
 def skips_are_failures() -> bool:
     """True where everything that the tests need must be there."""
-    return any(
-        os.environ.get(name, "").lower() not in {"", "0", "false"} for name in ("CI", "SHAKEOUT_REQUIRE")
-    )
+    return any(os.environ.get(name, "").lower() not in {"", "0", "false"} for name in ("CI", "SHAKEOUT_REQUIRE"))
 
 
 def forbid_skip(report: Report) -> Report:
@@ -87,9 +83,7 @@ def forbid_skip(report: Report) -> Report:
     reason = reason.removeprefix("Skipped: ")
     if reason.startswith(("needs ", "could not import ")):
         report.outcome = "failed"
-        report.longrepr = (
-            f"skipped although CI or SHAKEOUT_REQUIRE is set, where all tools must be there: {reason}"
-        )
+        report.longrepr = f"skipped although CI or SHAKEOUT_REQUIRE is set, where all tools must be there: {reason}"
     return report
 
 

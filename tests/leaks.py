@@ -43,9 +43,7 @@ class Traces:
 def traces(*, of_kernel: bool) -> Traces:
     """What is there now."""
     networks = all_networks() if of_kernel else ()
-    return Traces(
-        frozenset(threading.enumerate()), frozenset(descriptors()), frozenset(pids()), frozenset(networks)
-    )
+    return Traces(frozenset(threading.enumerate()), frozenset(descriptors()), frozenset(pids()), frozenset(networks))
 
 
 def descriptors() -> Iterator[tuple[str, str]]:

@@ -39,17 +39,13 @@ def port_choices(req: HostReq, entry: HostEntry, nets: dict[str, str | None]) ->
             yield ports
 
 
-def by_trying(
-    requirements: Requirements, inventory: Inventory, share: bool = False
-) -> set[tuple[object, ...]]:
+def by_trying(requirements: Requirements, inventory: Inventory, share: bool = False) -> set[tuple[object, ...]]:
     """Every (hosts, networks) there is, with interchangeable requirements in every order."""
     needs = list(requirements)
     labels = sorted({str(dev.label) for _, req in needs for _, dev in req if dev.label is not None})
     networks = sorted({(h.pool, p.network) for h in inventory for p in h.ports if p.network})
     choices = (
-        itertools.product(networks, repeat=len(labels))
-        if share
-        else itertools.permutations(networks, len(labels))
+        itertools.product(networks, repeat=len(labels)) if share else itertools.permutations(networks, len(labels))
     )
     result = set()
     for chosen in choices:

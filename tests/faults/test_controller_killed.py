@@ -83,9 +83,7 @@ def test_killed_before_the_recipe_begins(tmp_path: Path, moment: str) -> None:
     wait = "import os, time\nos.write(1, b'ready\\n')\n"
     stop = "time.sleep(1000)\n" if moment == "loading" else ""
     file = tmp_path / "r.py"
-    file.write_text(
-        f"{wait}{stop}from shakeout import *\nclass R(BaseRecipe):\n{hosts}\n    def test(self): pass\n"
-    )
+    file.write_text(f"{wait}{stop}from shakeout import *\nclass R(BaseRecipe):\n{hosts}\n    def test(self): pass\n")
     with Command(file) as command:
         command.await_word("ready")
         with Watched(command.lab() or _children(command)) as lab:

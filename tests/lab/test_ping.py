@@ -26,9 +26,7 @@ def test_all_answers_come(dst: str) -> None:
 
 
 def test_options_reach_the_program() -> None:
-    ping = Ping(
-        dst="127.0.0.1", count=2, interval=0.0, size=1000, ttl=3, iface="lo", timeout=1, df=True, flood=True
-    )
+    ping = Ping(dst="127.0.0.1", count=2, interval=0.0, size=1000, ttl=3, iface="lo", timeout=1, df=True, flood=True)
     assert run(ping, LO_UP).passed
 
 

@@ -123,9 +123,7 @@ def test_a_listener_stopped_too_early_fails() -> None:
 @pytest.mark.parametrize("dst", LOOPBACK)
 def test_datagrams_come_back(dst: str) -> None:
     with ModuleProcess(UdpListen(datagrams=3, echo=True)) as listener:
-        sent = run(
-            UdpSend(dst=dst, port=port_of(listener), count=3, payload="x", size=100, echo=True, timeout=10)
-        )
+        sent = run(UdpSend(dst=dst, port=port_of(listener), count=3, payload="x", size=100, echo=True, timeout=10))
         heard = listener.outcome()
     assert sent.passed
     assert (sent.result["answers"], sent.result["received"], sent.result["loss"]) == (3, 300, 0.0)

@@ -157,8 +157,7 @@ intefaces: []
     assert list(caught.value.problems) == [
         "dut1.yaml:1: host.nam: 'nam' is no known key (did you mean 'name'?)",
         "dut1.yaml:1: host: the key 'name' is missing",
-        "dut1.yaml:1: host: the key 'address' is missing "
-        "(host name or address, with :PORT if it is not the usual one)",
+        "dut1.yaml:1: host: the key 'address' is missing (host name or address, with :PORT if it is not the usual one)",
         "dut1.yaml:3: params.arch: a list of 1 is not accepted; expected text or a number or true or false",
         "dut1.yaml:6: interfaces[0].hwaddr: '52:54:00' is not accepted; "
         'expected a hardware address as "52:54:00:00:00:11"',

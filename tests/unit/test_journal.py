@@ -166,9 +166,7 @@ def test_a_later_version_s_events_and_fields_are_skipped(tmp_path: Path) -> None
     with begin(tmp_path) as journal:
         pass
     with (journal.folder / JOURNAL).open("a") as file:
-        file.write(
-            '{"event":"teleported","t_ns":1,"to":"mars"}\n{"event":"log","t_ns":2,"text":"hi","hue":3}\n'
-        )
+        file.write('{"event":"teleported","t_ns":1,"to":"mars"}\n{"event":"log","t_ns":2,"text":"hi","hue":3}\n')
     reader = JournalReader(journal.folder)
     assert list(reader.events()) == [Log(t_ns=2, text="hi")]
     assert (reader.unknown, reader.garbage) == (1, 0)
@@ -180,9 +178,7 @@ def test_another_schema_is_refused_with_what_to_do(tmp_path: Path) -> None:
         JournalReader(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"\n", b"[]\n", b"hello\n", b"\xff\n", b'{"schema":1}\n', b"[" * 99999]
-)
+@pytest.mark.parametrize("content", [b"", b"\n", b"[]\n", b"hello\n", b"\xff\n", b'{"schema":1}\n', b"[" * 99999])
 def test_what_is_no_journal_is_said_to_be_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / JOURNAL).write_bytes(content)
     with pytest.raises(JournalError, match="no journal"):
@@ -247,9 +243,7 @@ def test_threads_write_whole_lines(tmp_path: Path) -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(st.text(st.characters(), max_size=20), st.text(st.characters(), max_size=20))
-def test_text_that_is_no_unicode_is_kept_readable(
-    tmp_path_factory: pytest.TempPathFactory, one: str, two: str
-) -> None:
+def test_text_that_is_no_unicode_is_kept_readable(tmp_path_factory: pytest.TempPathFactory, one: str, two: str) -> None:
     with begin(tmp_path_factory.mktemp("runs")) as journal:
         journal.write(Log(text=one + "\udc80", host=two))
     (event,) = JournalReader(journal.folder).events()
@@ -287,9 +281,7 @@ except JournalBroken as error:
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 journal.write(Log(text="room again"))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
     assert "cannot be written: File too large" in done.stdout
     assert "--out" in done.stdout
     reader = JournalReader(RunStore(tmp_path).find("last"))
@@ -398,9 +390,7 @@ def test_runs_are_listed_newest_first_and_found_by_a_piece_of_their_id(tmp_path:
     times = [1_795_182_301, 1_795_182_302, 1_795_268_703]
     for number, second in enumerate(times):
         with begin(tmp_path, TestClock(second * 10**9)) as journal:
-            journal.write(
-                RunFinished(verdict=list(Verdict)[number], counts={"passed": number}, duration_s=2.5)
-            )
+            journal.write(RunFinished(verdict=list(Verdict)[number], counts={"passed": number}, duration_s=2.5))
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "20991231-000000-0000").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere" / JOURNAL).write_text("broken\n")

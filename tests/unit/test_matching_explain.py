@@ -19,9 +19,7 @@ from shakeout.matching.values import AtLeast, Not
 
 
 def host(name: str, *ports: tuple[str, str], **params: object) -> HostEntry:
-    made = tuple(
-        Port(f"p{i}", network, params={"driver": driver}) for i, (network, driver) in enumerate(ports)
-    )
+    made = tuple(Port(f"p{i}", network, params={"driver": driver}) for i, (network, driver) in enumerate(ports))
     return HostEntry(name, "lab", params, made)
 
 

@@ -198,16 +198,12 @@ def pairs_wanted(count: int) -> Requirements:
         ),
         pytest.param(
             Requirements({f"m{i}": need(f"l{i}", f"l{i + 1}") for i in range(12)}),
-            Inventory(
-                [host(f"c{c}_{i}", f"n{c}_{i}", f"n{c}_{i + 1}") for c in range(20) for i in range(11)]
-            ),
+            Inventory([host(f"c{c}_{i}", f"n{c}_{i}", f"n{c}_{i + 1}") for c in range(20) for i in range(11)]),
             id="a chain longer than any there is",
         ),
         pytest.param(
             pairs_wanted(5),
-            Inventory(
-                [host("hub", *(f"n{i}" for i in range(30)))] + [host(f"h{i}", f"n{i}") for i in range(30)]
-            ),
+            Inventory([host("hub", *(f"n{i}" for i in range(30)))] + [host(f"h{i}", f"n{i}") for i in range(30)]),
             id="pairs around one hub",
         ),
     ],

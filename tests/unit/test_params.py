@@ -128,9 +128,7 @@ REJECTED: list[tuple[Param[Any], list[Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("param", "value"), [(param, value) for param, values in REJECTED for value in values]
-)
+@pytest.mark.parametrize(("param", "value"), [(param, value) for param, values in REJECTED for value in values])
 def test_other_values_are_rejected(param: Param[object], value: object) -> None:
     with pytest.raises(ValueError, match="expected"):
         param.convert(value)

@@ -65,9 +65,7 @@ def test_only_files_that_define_the_name_are_imported(folder: Path) -> None:
 
 
 def test_a_typo_gets_the_nearest_name_and_the_places(folder: Path) -> None:
-    with pytest.raises(
-        UnknownName, match=r"no test module is called 'MyOwm'.*did you mean 'MyOwn'"
-    ) as caught:
+    with pytest.raises(UnknownName, match=r"no test module is called 'MyOwm'.*did you mean 'MyOwn'") as caught:
         registry(folder).find(BaseTestModule, "MyOwm", what="test module")
     assert str(folder) in str(caught.value)
 

@@ -49,9 +49,7 @@ from shakeout.report.text import data_lines, one_line, seconds
 from shakeout.report.timeline import MAX_LANES, timeline
 
 S = 1_000_000_000
-HEADER = Header(
-    run="20261120-134501-4000", kind="recipe", started="2026-11-20T13:45:01.250000Z", command=("x",)
-)
+HEADER = Header(run="20261120-134501-4000", kind="recipe", started="2026-11-20T13:45:01.250000Z", command=("x",))
 
 
 def began(host: str, job: int, what: str = "XYZ", **more: object) -> JobStarted:
@@ -522,9 +520,7 @@ def many(count: int, *, failing: Iterable[int] = (), output: str = "") -> list[E
     events: list[Event] = [PartStarted(t_ns=0, part=1, recipe="Big")]
     for number in range(count):
         events.append(JobStarted(t_ns=number * 1000, part=1, host=f"m{number % 4}", job=number, what="true"))
-        events.append(
-            ended(f"m{number % 4}", number, number not in bad, t_ns=number * 1000 + 900, stdout_head=output)
-        )
+        events.append(ended(f"m{number % 4}", number, number not in bad, t_ns=number * 1000 + 900, stdout_head=output))
     events.append(PartFinished(t_ns=count * 1000, part=1, verdict=Verdict.PASSED))
     events.append(RunFinished(t_ns=count * 1000, verdict=Verdict.PASSED))
     return events
@@ -572,11 +568,7 @@ def test_outputs_of_a_long_run_do_not_fill_the_memory_but_those_of_failures_stay
     assert "are left out here" in outcome.notes[0]
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 1000), st.integers(0, 300) | st.none(), st.sampled_from("ab")), max_size=40
-    )
-)
+@given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 300) | st.none(), st.sampled_from("ab")), max_size=40))
 def test_bars_of_one_lane_never_overlap_and_stay_on_the_time_line(
     spans: list[tuple[int, int | None, str]],
 ) -> None:

@@ -19,9 +19,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def settings(
-    home: Path, /, *, cwd: str = "project", flags: dict[str, object] | None = None, **env: str
-) -> Settings:
+def settings(home: Path, /, *, cwd: str = "project", flags: dict[str, object] | None = None, **env: str) -> Settings:
     return load_settings(home.parent / cwd, {"HOME": str(home), **env}, flags)
 
 
@@ -35,9 +33,7 @@ def test_defaults(home: Path) -> None:
 
 
 def test_each_source_outdoes_the_ones_before(home: Path) -> None:
-    (home / ".config/shakeout/shakeout.toml").write_text(
-        'lab = "uml"\ntimeout = 5\n[pools]\na = "~/a"\nb = "/b"'
-    )
+    (home / ".config/shakeout/shakeout.toml").write_text('lab = "uml"\ntimeout = 5\n[pools]\na = "~/a"\nb = "/b"')
     (home.parent / "project/shakeout.toml").write_text(
         'lab = "qemu"\nartifact_limit = "1.5M"\nplugin_path = ["plugins", "/abs"]\nruns_dir = "../runs"\n'
         '[pools]\nb = "pools/b"\n'
@@ -53,9 +49,7 @@ def test_each_source_outdoes_the_ones_before(home: Path) -> None:
     assert found.origins["lab"] == f"{project / 'shakeout.toml'}:1"
     found = settings(home, SHAKEOUT_LAB="auto", SHAKEOUT_TIMEOUT="1.5", SHAKEOUT_PLUGIN_PATH="p:/q")
     assert (found.lab, found.timeout, found.plugin_path) == ("auto", 1.5, (project / "p", Path("/q")))
-    found = settings(
-        home, SHAKEOUT_LAB="auto", flags={"lab": "netns", "timeout": None}, SHAKEOUT_POOLS="c=/c:d=d"
-    )
+    found = settings(home, SHAKEOUT_LAB="auto", flags={"lab": "netns", "timeout": None}, SHAKEOUT_POOLS="c=/c:d=d")
     assert (found.lab, found.timeout) == ("netns", 5)
     assert found.pools == {"a": home / "a", "b": project / "pools/b", "c": Path("/c"), "d": project / "d"}
     assert found.origins["lab"] == "--lab"

@@ -195,9 +195,7 @@ class Agent:
     def greeting(self, hello: Hello, session: Session) -> Welcome:
         """The welcome of an open session."""
         version = min(hello.versions[1], PROTOCOLS[1])
-        return Welcome(
-            version, time.monotonic_ns(), self._boot_id, self.properties, session.mark, shakeout.__version__
-        )
+        return Welcome(version, time.monotonic_ns(), self._boot_id, self.properties, session.mark, shakeout.__version__)
 
     def keep(self, session: Session) -> None:
         """The host stays as it is, and its run's, until it is removed."""
@@ -230,9 +228,7 @@ class Peer:
         self.silent = True
         self._process = _watch_process(pid, agent.reactor, lambda: self.connection.close("its process has ended"))
         self.connection = Connection(transport, agent.reactor, agent_decoder(), self._message, self._closed)
-        self._patience = agent.reactor.call_later(
-            HELLO_TIMEOUT, lambda: self.connection.close("no Hello came in time")
-        )
+        self._patience = agent.reactor.call_later(HELLO_TIMEOUT, lambda: self.connection.close("no Hello came in time"))
 
     def _message(self, message: Any) -> None:
         if self._session is not None:

@@ -79,9 +79,7 @@ def _explain(path: str, error: OSError, value: bytes | None = None) -> ShakeoutE
             "--lab uml and --lab qemu have a kernel of their own for each host"
         )
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return UsageError(
-            f"there is no {path} on this host; if another kernel has it, --lab uml or --lab qemu may"
-        )
+        return UsageError(f"there is no {path} on this host; if another kernel has it, --lab uml or --lab qemu may")
     if value is not None and error.errno in (errno.EINVAL, errno.ERANGE):
         text = value.decode(errors="replace").strip()
         return UsageError(f"{path} does not accept {text!r}: {os.strerror(error.errno)}")

@@ -152,9 +152,7 @@ class Pump:
         self._reader = reader
         self._stopped = False
 
-    def start(
-        self, message: Callable[[bytes], msgspec.Struct], on_end: Callable[[TransferError | None], None]
-    ) -> None:
+    def start(self, message: Callable[[bytes], msgspec.Struct], on_end: Callable[[TransferError | None], None]) -> None:
         """Send all content as *message*s; *on_end* is called when it is sent, or with why it cannot be."""
         failed: TransferError | None = None
         try:

@@ -65,9 +65,7 @@ class Zygote:
                     self._receive()
 
     def _receive(self) -> None:
-        data, ancillary, _, _ = self._agent.recvmsg(
-            READ_SIZE, socket.CMSG_SPACE(MAX_FDS * 4), socket.MSG_CMSG_CLOEXEC
-        )
+        data, ancillary, _, _ = self._agent.recvmsg(READ_SIZE, socket.CMSG_SPACE(MAX_FDS * 4), socket.MSG_CMSG_CLOEXEC)
         if not data:
             os._exit(0)
         self._fds += descriptors(ancillary)
@@ -112,9 +110,7 @@ class Zygote:
             os._exit(0)
 
 
-def _child(
-    order: ForkOrder, fds: list[int], codes: CodeCache, area: MarkArea, zygotes: tuple[int, ...]
-) -> NoReturn:
+def _child(order: ForkOrder, fds: list[int], codes: CodeCache, area: MarkArea, zygotes: tuple[int, ...]) -> NoReturn:
     """What a forked child does, to its end: it never returns into the zygote's loop.
 
     Args:

@@ -47,9 +47,7 @@ class Document(msgspec.Struct, frozen=True):
         """Everything in which the data is not as the JSON *schema* (draft 2020-12) says, in order of line."""
         from .validation import violations
 
-        found = [
-            (self.place(path), n, path, text) for n, (path, text) in enumerate(violations(self.data, schema))
-        ]
+        found = [(self.place(path), n, path, text) for n, (path, text) in enumerate(violations(self.data, schema))]
         return [self.problem(path, text) for _, _, path, text in sorted(found, key=lambda one: one[:2])]
 
     def validate(self, schema: Mapping[str, Any]) -> None:
@@ -61,9 +59,7 @@ class Document(msgspec.Struct, frozen=True):
         refuse(self.problems(schema))
 
 
-def load(
-    path: str | PathLike[str], *, schema: Mapping[str, Any] | None = None, name: str | None = None
-) -> Document:
+def load(path: str | PathLike[str], *, schema: Mapping[str, Any] | None = None, name: str | None = None) -> Document:
     """Read the file *path*: JSON or TOML if its name ends so, else YAML (of which JSON is a part).
 
     Args:

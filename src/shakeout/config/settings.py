@@ -63,9 +63,7 @@ def load_settings(
         BadDocument: everything that is unknown or not accepted, with its place.
     """
     home = _home(env)
-    sources = _Sources(
-        home, {"runs_dir": Path(env.get("XDG_STATE_HOME") or home / ".local/state") / "shakeout/runs"}
-    )
+    sources = _Sources(home, {"runs_dir": Path(env.get("XDG_STATE_HOME") or home / ".local/state") / "shakeout/runs"})
     files = [file] if file else _files(cwd, Path(env.get("XDG_CONFIG_HOME") or home / ".config"))
     for found in files:
         document = load(found)

@@ -53,9 +53,7 @@ def violations(data: Any, schema: Mapping[str, Any]) -> Iterator[tuple[Path, str
 
 
 def _described(errors: Iterable[_Error]) -> Iterator[tuple[Path, str]]:
-    for error in sorted(
-        errors, key=lambda one: ([str(step) for step in one.absolute_path], str(one.validator))
-    ):
+    for error in sorted(errors, key=lambda one: ([str(step) for step in one.absolute_path], str(one.validator))):
         path = tuple(error.absolute_path)
         keyword = str(error.validator)
         if keyword == "additionalProperties" and error.validator_value is False:

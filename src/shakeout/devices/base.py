@@ -335,9 +335,7 @@ class Device:
             return []
         name = old._link().name if old is not None else ""
         passing = old is not None and old._created
-        return inverse.of_master(
-            self._netlink, link, self.netns, lasting, name, created=self._created, passing=passing
-        )
+        return inverse.of_master(self._netlink, link, self.netns, lasting, name, created=self._created, passing=passing)
 
     # --- what is the same on both sides
 

@@ -41,9 +41,7 @@ def environment(env: Mapping[str, str] | None) -> dict[str, str]:
     return {str(name): travelling_text(str(value)) for name, value in env.items()}
 
 
-def circumstances(
-    path: str, netns: str | None, user: str | None, env: Mapping[str, str] | None
-) -> dict[str, Any]:
+def circumstances(path: str, netns: str | None, user: str | None, env: Mapping[str, str] | None) -> dict[str, Any]:
     """Where, as whom and with which variables a job runs, as fields of its order."""
     return {
         "cwd": travelling_text(os.fspath(path)),

@@ -44,8 +44,10 @@ class Capture:
     def add(self, data: bytes) -> None:
         """More output."""
         with self._lock:
-            if self._file is None and self.size + len(data) > EXCERPT and not (
-                self.artifact or self.trouble or self._ended
+            if (
+                self._file is None
+                and self.size + len(data) > EXCERPT
+                and not (self.artifact or self.trouble or self._ended)
             ):
                 self._begin_artifact()
             if self._file is not None:

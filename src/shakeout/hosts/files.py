@@ -36,9 +36,7 @@ def send(session: Session, ctl_path: str, agent_path: str, *, recursive: bool) -
     return place
 
 
-def _send(
-    session: Session, source: str, agent_path: str, entries: list[Entry], reader: TreeReader, fd: int
-) -> str:
+def _send(session: Session, source: str, agent_path: str, entries: list[Entry], reader: TreeReader, fd: int) -> str:
     number, request = session.open_request()
     name = _name_of(source)
     try:

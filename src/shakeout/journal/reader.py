@@ -186,8 +186,7 @@ def _open(path: Path) -> BinaryIO:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise JournalError(
-            f"{path.parent} holds no journal ({path.name}); name a run's folder, or a run of "
-            "`shakeout runs list`"
+            f"{path.parent} holds no journal ({path.name}); name a run's folder, or a run of `shakeout runs list`"
         ) from None
     except OSError as error:
         raise _unreadable(path, error) from error

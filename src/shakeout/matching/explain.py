@@ -128,15 +128,9 @@ def _ports(name: str, req: HostReq, oracle: Oracle) -> str:
     hosts = [problem.index.hosts[host] for host in members(able)]
     start = f"{name} wants {whole_wish(req)}"
     if any(dev.label for _, dev in req):
-        rule = "one label is one network" + (
-            "" if oracle.limits.share_networks else ", another label another one"
-        )
+        rule = "one label is one network" + ("" if oracle.limits.share_networks else ", another label another one")
         start = f"{name} wants {with_labels(req)} ({rule})"
-    which = (
-        f"{count(len(hosts), 'host')} {'has' if len(hosts) == 1 else 'have'} {wish(req)}, "
-        if req.params
-        else ""
-    )
+    which = f"{count(len(hosts), 'host')} {'has' if len(hosts) == 1 else 'have'} {wish(req)}, " if req.params else ""
     most = max((len(host.ports) for host in hosts), default=0)
     if most < len(req.devs):
         what = "none of them" if which else "no host"

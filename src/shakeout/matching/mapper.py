@@ -127,8 +127,7 @@ def as_match(problem: Problem, solution: Solution) -> Match:
         assert chosen is not None, "the solver vouches for the ports"
         ports[need.id] = {dev: index.ports[port] for (dev, _, _), port in zip(need.devs, chosen, strict=True)}
     networks = {
-        label: index.networks[number][1]
-        for label, number in zip(problem.labels, solution.networks, strict=True)
+        label: index.networks[number][1] for label, number in zip(problem.labels, solution.networks, strict=True)
     }
     return Match(hosts, ports, networks)
 

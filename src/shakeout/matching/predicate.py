@@ -169,8 +169,7 @@ class AnyOf(Predicate):
 
     def accepts(self, value: object) -> bool:
         return any(
-            member.accepts(value) if isinstance(member, Predicate) else same(member, value)
-            for member in self.args
+            member.accepts(value) if isinstance(member, Predicate) else same(member, value) for member in self.args
         )
 
     def phrase(self) -> str:

@@ -67,9 +67,7 @@ class DeviceReq:
         if is_param(label):
             label = RecipeParam(label)
         if not (label is None or isinstance(label, RecipeParam) or (isinstance(label, str) and label)):
-            raise BadRequirement(
-                f"DeviceReq: label={label!r} is no label; it is a text such as 'net1', or left out"
-            )
+            raise BadRequirement(f"DeviceReq: label={label!r} is no label; it is a text such as 'net1', or left out")
         object.__setattr__(self, "_label", label)
 
     def __getattr__(self, name: str) -> Any:
@@ -146,9 +144,7 @@ class HostReq:
         if isinstance(value, DeviceReq):
             check_name(name, "interface")
             if name in self._params:
-                raise BadRequirement(
-                    f"HostReq: {name!r} is a property of this requirement already, and no interface"
-                )
+                raise BadRequirement(f"HostReq: {name!r} is a property of this requirement already, and no interface")
             self._devs[name] = value
             return
         if isinstance(value, HostReq) or (isinstance(value, type) and issubclass(value, DeviceReq)):

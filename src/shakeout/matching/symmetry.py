@@ -62,9 +62,7 @@ class Symmetry:
     def used(self, decided: Sequence[int]) -> Used:
         """What has to stay where it is, because networks there are decided."""
         networks = [network for network in decided if network >= 0]
-        hosts = frozenset(
-            host for network in networks if self._small[network] for host, _ in self._members[network]
-        )
+        hosts = frozenset(host for network in networks if self._small[network] for host, _ in self._members[network])
         return Used(hosts, frozenset(self._island(network) for network in networks))
 
     def images(self, network: int, used: Used) -> tuple[object, ...]:
@@ -175,18 +173,14 @@ class Symmetry:
         label_numbers, need_numbers = {start: 0}, dict[int, int]()
         text: list[object] = []
         for label in (queue := [start]):
-            for need in sorted(
-                self._users[label], key=lambda n: (need_numbers.get(n, -1), self._sort(n, label), n)
-            ):
+            for need in sorted(self._users[label], key=lambda n: (need_numbers.get(n, -1), self._sort(n, label), n)):
                 if need in need_numbers:
                     text.append(("again", label_numbers[label], need_numbers[need]))
                     continue
                 need_numbers[need] = len(need_numbers)
                 groups = problem.needs[need].groups
                 links = []
-                for other in sorted(
-                    groups, key=lambda k: (label_numbers.get(k, len(problem.labels)), groups[k], k)
-                ):
+                for other in sorted(groups, key=lambda k: (label_numbers.get(k, len(problem.labels)), groups[k], k)):
                     if other not in label_numbers:
                         label_numbers[other] = len(label_numbers)
                         queue.append(other)

@@ -82,7 +82,5 @@ class Tables:
         here = [port for port in self.index.ports_of[host] if self.index.port_network[port] == network]
         if len(here) < len(group):
             return False
-        domains = [
-            sum(1 << at for at, port in enumerate(here) if port in self.accepted[kind]) for kind in group
-        ]
+        domains = [sum(1 << at for at, port in enumerate(here) if port in self.accepted[kind]) for kind in group]
         return Pairing(domains).repair()

@@ -46,16 +46,11 @@ def _too_few(core: Requirements, problem: Problem, names: list[str], alike: bool
         wanted = whole_wish(core[names[0]])
         if wanted == "a host":
             are = "is" if number == 1 else "are"
-            return (
-                f"{len(names)} hosts are wanted ({listed(names)}); there {are} only {number}: {listed(hosts)}"
-            )
+            return f"{len(names)} hosts are wanted ({listed(names)}); there {are} only {number}: {listed(hosts)}"
         verb = "has that" if number == 1 else "have that"
         return f"{listed(names)} each want {wanted}; only {count(number, 'host')} {verb}: {listed(hosts)}"
     if number < len(names):
-        return (
-            f"{_wants(core)}; only {count(number, 'host')} would do for any of these {len(names)}: "
-            f"{listed(hosts)}"
-        )
+        return f"{_wants(core)}; only {count(number, 'host')} would do for any of these {len(names)}: {listed(hosts)}"
     return f"{_wants(core)}; there are hosts for each, but not enough different ones"
 
 

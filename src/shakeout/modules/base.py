@@ -82,9 +82,7 @@ class BaseTestModule:
         params = attributes.pop("params", None)
         name = type(self).__name__
         if not isinstance(params, Params):
-            raise BadRecipe(
-                f"{name} has no parameters: its __init__ must call super().__init__(**kwargs) first"
-            )
+            raise BadRecipe(f"{name} has no parameters: its __init__ must call super().__init__(**kwargs) first")
         values = dict(params)
         if replace is not None:
             values, attributes = replace([values, attributes])
@@ -143,9 +141,7 @@ def shown(value: object, limit: int = 60) -> str:
         text = repr(value) if literal else str(value)
     except Exception:  # noqa: BLE001 - a foreign __str__, or an int of more digits than Python prints
         text = f"<{type(value).__name__}>"
-    if not text.isprintable() or (
-        isinstance(value, str) and (not text or text != text.strip() or "," in text)
-    ):
+    if not text.isprintable() or (isinstance(value, str) and (not text or text != text.strip() or "," in text)):
         text = repr(text)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
@@ -162,6 +158,4 @@ def format_plain(result: object) -> str:
 
 
 def _no_run(cls: type) -> str:
-    return (
-        f"{cls.__module__}.{cls.__qualname__} does not override run(): a test module says there what it does"
-    )
+    return f"{cls.__module__}.{cls.__qualname__} does not override run(): a test module says there what it does"

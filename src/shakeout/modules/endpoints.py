@@ -97,9 +97,7 @@ def announce(sock: socket.socket) -> tuple[str, int]:
 
 def plain_peer(address: SocketAddress) -> str:
     """A peer's endpoint; an IPv4 one that came through an IPv6 socket as the IPv4 one it is."""
-    return (
-        endpoint((address[0].removeprefix("::ffff:"), address[1])) if "." in address[0] else endpoint(address)
-    )
+    return endpoint((address[0].removeprefix("::ffff:"), address[1])) if "." in address[0] else endpoint(address)
 
 
 def told(errors: Counter[str]) -> str:

@@ -190,9 +190,7 @@ def _frames(error: BaseException, skip: Container[str], line_of: Any) -> tuple[F
         if code.co_filename not in skip and not code.co_filename.startswith("<frozen importlib"):
             text = line_of(code.co_filename, step.tb_lineno, step.tb_frame.f_globals).strip()
             name = getattr(code, "co_qualname", code.co_name)
-            frames.append(
-                Frame(_clean(code.co_filename), step.tb_lineno or 0, _clean(name), _clean(text[:_MAX_LINE]))
-            )
+            frames.append(Frame(_clean(code.co_filename), step.tb_lineno or 0, _clean(name), _clean(text[:_MAX_LINE])))
         step = step.tb_next
     if len(frames) > _MAX_FRAMES:  # an endless recursion: both ends tell the story
         half = _MAX_FRAMES // 2

@@ -25,9 +25,7 @@ class Ping(BaseTestModule):
 
     dst = HostnameOrIpParam(mandatory=True, desc="address or name to send to")
     count = IntParam(default=5, minimum=0, desc="requests to send; 0: until stopped")
-    interval = FloatParam(
-        default=1.0, minimum=0.0, desc="seconds between requests; below 0.002 only for root"
-    )
+    interval = FloatParam(default=1.0, minimum=0.0, desc="seconds between requests; below 0.002 only for root")
     size = IntParam(minimum=0, maximum=65507, desc="bytes of payload (56 if not given)")
     iface = StrParam(min_length=1, pattern="[^-].*", desc="interface or address to send from")
     ttl = IntParam(minimum=1, maximum=255, desc="time to live, or hop limit")

@@ -44,10 +44,7 @@ def _missing(name: str, order: ModuleOrder, started: bool) -> str:
     text += f"install it there ({install_command(top)})"
     if not started:
         text += f", or, if not all hosts need it, import it inside run() of {order.qualname}"
-    return (
-        text
-        + "; a file of yours is sent if it lies next to the test module's and an import statement names it"
-    )
+    return text + "; a file of yours is sent if it lies next to the test module's and an import statement names it"
 
 
 def install_command(package: str) -> str:

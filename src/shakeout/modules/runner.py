@@ -187,9 +187,7 @@ def _not_passed(
     return _with_result(False, result, _describe(error, order, instance), order)
 
 
-def _with_result(
-    passed: bool, result: object, error: RemoteError | None, order: ModuleOrder
-) -> tuple[bool, bytes]:
+def _with_result(passed: bool, result: object, error: RemoteError | None, order: ModuleOrder) -> tuple[bool, bytes]:
     try:
         return passed, encode_outcome(passed, result, error)
     except CannotTravel as lost:
@@ -210,9 +208,7 @@ def _describe(error: BaseException, order: ModuleOrder, instance: BaseTestModule
         return remote_error(error, kind="failed", module=order.qualname, skip=_OWN_FILES)
     if isinstance(error, KeyboardInterrupt):
         return remote_error(error, kind="interrupted", module=order.qualname, skip=_OWN_FILES)
-    return remote_error(
-        explained(error, order, started=started), kind="error", module=order.qualname, skip=_OWN_FILES
-    )
+    return remote_error(explained(error, order, started=started), kind="error", module=order.qualname, skip=_OWN_FILES)
 
 
 def _flush() -> None:

@@ -270,9 +270,7 @@ def _read(path: str) -> _File:
     try:
         text = Path(path).read_bytes()
     except OSError as error:
-        raise CannotTravel(
-            f"the source file {path} cannot be read to be sent to a host: {error.strerror}"
-        ) from error
+        raise CannotTravel(f"the source file {path} cannot be read to be sent to a host: {error.strerror}") from error
     file = _files[path] = _File(stamp, text, _sha256(text), imports_of(text, path))
     return file
 

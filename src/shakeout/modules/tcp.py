@@ -66,9 +66,7 @@ class TcpConnect(BaseTestModule):
     port = IntParam(mandatory=True, minimum=1, maximum=65535)
     count = IntParam(default=1, minimum=1, desc="connections to make")
     interval = DurationParam(default=0.0, desc="from the start of a connection to that of the next")
-    timeout = DurationParam(
-        default=5.0, minimum=0.001, desc="for one connection, with all that it sends and receives"
-    )
+    timeout = DurationParam(default=5.0, minimum=0.001, desc="for one connection, with all that it sends and receives")
     payload = StrParam(default="", desc="text to send")
     size = IntParam(default=0, minimum=0, maximum=1 << 30, desc="further bytes to send")
     expect = StrParam(desc="text that must come back")
@@ -126,9 +124,7 @@ class TcpConnect(BaseTestModule):
             sock.setblocking(False)
             got = _exchange(sock, data, len(wanted), begin + self.timeout, result)
         if got != wanted:
-            at = next(
-                (i for i, pair in enumerate(zip(got, wanted, strict=False)) if pair[0] != pair[1]), len(got)
-            )
+            at = next((i for i, pair in enumerate(zip(got, wanted, strict=False)) if pair[0] != pair[1]), len(got))
             text = f"the answer ended after {len(got)} of {len(wanted)} bytes"
             raise OSError(text if at == len(got) else f"another answer came: it differs from byte {at} on")
 
@@ -139,17 +135,11 @@ def _exchange(sock: socket.socket, data: bytes, wanted: int, until: float, resul
     with selectors.DefaultSelector() as selector:
         selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
         while left or len(got) < wanted:
-            events = (selectors.EVENT_WRITE if left else 0) | (
-                selectors.EVENT_READ if len(got) < wanted else 0
-            )
+            events = (selectors.EVENT_WRITE if left else 0) | (selectors.EVENT_READ if len(got) < wanted else 0)
             selector.modify(sock, events)
             ready = selector.select(max(0.0, until - time.monotonic()))
             if not ready:
-                text = (
-                    f"timed out with {len(got)} of {wanted} bytes received"
-                    if not left
-                    else "timed out sending"
-                )
+                text = f"timed out with {len(got)} of {wanted} bytes received" if not left else "timed out sending"
                 raise OSError(text)
             if ready[0][1] & selectors.EVENT_WRITE:
                 size = sock.send(left[:_CHUNK])
@@ -242,9 +232,7 @@ class _Server:
     """The connections of one listener."""
 
     def __init__(self, module: TcpListen, listener: socket.socket) -> None:
-        self.result = TcpListenResult(
-            address="", port=0, connections=0, received=0, sent=0, peers=[], errors={}
-        )
+        self.result = TcpListenResult(address="", port=0, connections=0, received=0, sent=0, peers=[], errors={})
         self._module = module
         self._accepted = 0
         self._listener = listener

@@ -77,9 +77,7 @@ class UdpSend(BaseTestModule):
     count = IntParam(default=1, minimum=1, desc="datagrams to send")
     interval = DurationParam(default=0.0, desc="from one datagram to the next")
     payload = StrParam(default="", desc="text at the beginning of each datagram")
-    size = IntParam(
-        default=0, minimum=0, maximum=MAX_DATAGRAM, desc="bytes of a datagram, at least the payload's"
-    )
+    size = IntParam(default=0, minimum=0, maximum=MAX_DATAGRAM, desc="bytes of a datagram, at least the payload's")
     echo = BoolParam(default=False, desc="every datagram must come back")
     timeout = DurationParam(default=1.0, desc="how long to wait for each answer")
     max_loss = FloatParam(default=0.0, minimum=0.0, maximum=100.0, desc="percent of answers that may be lost")
@@ -92,9 +90,7 @@ class UdpSend(BaseTestModule):
 
     def run(self) -> UdpSendResult:
         family, address = resolve(self.dst, self.port, socket.SOCK_DGRAM)
-        result = UdpSendResult(
-            datagrams=0, sent=0, answers=0, received=0, loss=None, answer_ms=None, errors={}
-        )
+        result = UdpSendResult(datagrams=0, sent=0, answers=0, received=0, loss=None, answer_ms=None, errors={})
         self._res_data = result
         errors: Counter[str] = Counter()
         latencies: list[float] = []

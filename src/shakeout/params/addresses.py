@@ -281,14 +281,10 @@ class DeviceParam(Param[V_co]):
     """
 
     @overload
-    def __init__(
-        self: DeviceParam[Any], *, mandatory: Literal[True], **options: Unpack[Described]
-    ) -> None: ...
+    def __init__(self: DeviceParam[Any], *, mandatory: Literal[True], **options: Unpack[Described]) -> None: ...
 
     @overload
-    def __init__(
-        self: DeviceParam[Any | None], *, mandatory: bool = ..., **options: Unpack[Described]
-    ) -> None: ...
+    def __init__(self: DeviceParam[Any | None], *, mandatory: bool = ..., **options: Unpack[Described]) -> None: ...
 
     def __init__(self, *, mandatory: bool = False, desc: str = "", secret: bool = False) -> None:
         super().__init__(mandatory=mandatory, desc=desc, secret=secret)

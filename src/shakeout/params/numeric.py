@@ -348,14 +348,10 @@ def _with_units(text: str) -> float | None:
     if -1 in ranks or ranks != sorted(set(ranks)):
         return None
     scales = [_UNITS[order[rank]] for rank in ranks]
-    return math.fsum(
-        float(part[0] + power) * factor for part, (factor, power) in zip(parts, scales, strict=True)
-    )
+    return math.fsum(float(part[0] + power) * factor for part, (factor, power) in zip(parts, scales, strict=True))
 
 
-def _number_limits(
-    minimum: float | None, maximum: float | None, choices: tuple[float, ...] | None
-) -> dict[str, Any]:
+def _number_limits(minimum: float | None, maximum: float | None, choices: tuple[float, ...] | None) -> dict[str, Any]:
     limits: dict[str, Any] = {}
     if minimum is not None:
         limits["minimum"] = minimum

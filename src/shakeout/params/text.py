@@ -43,9 +43,7 @@ class StrParam(Param[V_co]):
     ) -> None: ...
 
     @overload
-    def __init__(
-        self: StrParam[str], *, default: str, mandatory: bool = ..., **limits: Unpack[StrLimits]
-    ) -> None: ...
+    def __init__(self: StrParam[str], *, default: str, mandatory: bool = ..., **limits: Unpack[StrLimits]) -> None: ...
 
     @overload
     def __init__(

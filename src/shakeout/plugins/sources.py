@@ -123,9 +123,7 @@ def installed() -> list[InstalledSource]:
     from importlib.metadata import entry_points
 
     points = sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda one: (one.name, one.value))
-    return [
-        InstalledSource(f"entry point {p.name}{f' of {p.dist.name}' if p.dist else ''}", p) for p in points
-    ]
+    return [InstalledSource(f"entry point {p.name}{f' of {p.dist.name}' if p.dist else ''}", p) for p in points]
 
 
 def class_line(text: str, name: str) -> int:
@@ -163,6 +161,4 @@ def _broken(origin: str, file: str, error: BaseException) -> BrokenPlugin:
             line = trace.tb_lineno
         trace = trace.tb_next
     reason = str(error).strip().partition("\n")[0]
-    return BrokenPlugin(
-        origin, file, line, f"{type(error).__name__}: {reason}" if reason else type(error).__name__
-    )
+    return BrokenPlugin(origin, file, line, f"{type(error).__name__}: {reason}" if reason else type(error).__name__)

@@ -136,9 +136,7 @@ class _Run:
             error=self.finished.error if self.finished else "",
             duration_s=self.finished.duration_s if self.finished else self.last_ns / 1e9,
             set_aside=tuple(self.set_aside),
-            notes=(f"the outputs of {dropped} jobs are left out here; the journal has them",)
-            if dropped
-            else (),
+            notes=(f"the outputs of {dropped} jobs are left out here; the journal has them",) if dropped else (),
         )
 
 
@@ -202,14 +200,10 @@ class _Part:
         key = (event.host, event.job)
         job = self.jobs.get(key)
         if job is None:  # a damaged journal
-            started = JobStarted(
-                host=event.host, job=event.job, part=event.part, what="(its start is missing)"
-            )
+            started = JobStarted(host=event.host, job=event.job, part=event.part, what="(its start is missing)")
             job = JobOutcome(started=started, began_ns=event.t_ns - int(event.duration_s * 1e9))
         began, ended = self.on_run_time(event, job)
-        self.jobs[key] = msgspec.structs.replace(
-            job, finished=self.budget.keep(event), began_ns=began, ended_ns=ended
-        )
+        self.jobs[key] = msgspec.structs.replace(job, finished=self.budget.keep(event), began_ns=began, ended_ns=ended)
         self.steps.append(_End(key))
 
     def on_run_time(self, event: JobFinished, job: JobOutcome) -> tuple[int, int]:

@@ -88,8 +88,7 @@ def _part(part: PartOutcome) -> dict[str, Any]:
         ],
         "jobs": [_job(job) for job in part.jobs],
         "results": [
-            {"passed": record.passed, "description": record.description, "data": record.data}
-            for record in part.results
+            {"passed": record.passed, "description": record.description, "data": record.data} for record in part.results
         ],
     }
 

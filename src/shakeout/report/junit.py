@@ -55,9 +55,7 @@ def _properties(suite: ET.Element, outcome: RunOutcome, part: PartOutcome) -> No
 
 
 def _case(suite: ET.Element, part: PartOutcome, name: str, duration_s: float) -> ET.Element:
-    return ET.SubElement(
-        suite, "testcase", name=_clean(name), classname=_suite_name(part), time=f"{duration_s:.6f}"
-    )
+    return ET.SubElement(suite, "testcase", name=_clean(name), classname=_suite_name(part), time=f"{duration_s:.6f}")
 
 
 def _part_case(suite: ET.Element, part: PartOutcome) -> None:

@@ -56,9 +56,7 @@ def _part(part: PartOutcome) -> Iterator[str]:
     for host in part.hosts:
         if host.lost:
             yield from _diagnostics(f"host {host.name} was lost: {host.lost}")
-        yield from _diagnostics(
-            "\n".join(f"host {host.name} not put back: {line}" for line in host.undo_failed)
-        )
+        yield from _diagnostics("\n".join(f"host {host.name} not put back: {line}" for line in host.undo_failed))
 
 
 def _job(job: JobOutcome, number: int, *, running: bool) -> Iterator[str]:

@@ -33,9 +33,7 @@ class Laboratory:
         self._macs = MacPool()
 
     @contextmanager
-    def hosts(
-        self, *names: str, recorder: Recorder | None = None, **ports: Mapping[str, str]
-    ) -> Iterator[Matched]:
+    def hosts(self, *names: str, recorder: Recorder | None = None, **ports: Mapping[str, str]) -> Iterator[Matched]:
         """Make hosts and connect to them; at the end they are put back, and removed. One such block at a time.
 
         Args:

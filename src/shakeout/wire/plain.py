@@ -131,9 +131,7 @@ def _container(kind: type, value: Any, atoms: frozenset[type], depth: int) -> An
         plain_values = atoms.issuperset(map(type, value.values()))
         if atoms.issuperset(map(type, value)):
             return value if plain_values else {k: _encodable(v, atoms, depth) for k, v in value.items()}
-        return Ext(
-            _DICT, _encode([_encodable(part, atoms, depth) for item in value.items() for part in item])
-        )
+        return Ext(_DICT, _encode([_encodable(part, atoms, depth) for item in value.items() for part in item]))
     items = value if atoms.issuperset(map(type, value)) else [_encodable(v, atoms, depth) for v in value]
     if kind is list:
         return items
@@ -222,10 +220,7 @@ def _is_utf8(text: str) -> bool:
 def _refusal(value: object, where: str) -> str:
     place, culprit, depth = _culprit(value, where, 0) or (where, value, 0)
     if depth >= MAX_DEPTH:
-        return (
-            f"{where} nests more than {MAX_DEPTH} containers, or contains itself "
-            f"(at {place[:100]}…); flatten it"
-        )
+        return f"{where} nests more than {MAX_DEPTH} containers, or contains itself (at {place[:100]}…); flatten it"
     kind = type(culprit)
     if isinstance(culprit, type):
         what = f"the class {culprit.__name__}"

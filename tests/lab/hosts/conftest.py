@@ -56,9 +56,7 @@ def recording(tmp_path: Path) -> Recording:
 
 
 @pytest.fixture
-def connect_to_agent(
-    agent: StandaloneAgent, laboratory: Laboratory, recording: Recording
-) -> Iterator[Connect]:
+def connect_to_agent(agent: StandaloneAgent, laboratory: Laboratory, recording: Recording) -> Iterator[Connect]:
     """Opens sessions with the standalone agent; those that are still open are ended."""
     opened = ExitStack()
 

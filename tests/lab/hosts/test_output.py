@@ -83,7 +83,10 @@ def test_short_output_needs_no_artifact(host: Host) -> None:
 
 
 def test_an_artifact_ends_at_its_limit_and_says_so(
-    laboratory: Laboratory, connect_to_agent, recording: Recording, tmp_path: Path  # type: ignore[no-untyped-def]
+    laboratory: Laboratory,
+    connect_to_agent,
+    recording: Recording,
+    tmp_path: Path,  # type: ignore[no-untyped-def]
 ) -> None:
     (tmp_path / "run").mkdir()
     host = connect_to_agent(artifact_limit=100_000).host

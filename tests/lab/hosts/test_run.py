@@ -78,9 +78,7 @@ def test_what_is_no_command_is_refused_before_anything_happens(host: Host, what:
     {"what": "true", "timeout": "5"}, {"what": "true", "timeout": True}, {"what": "true", "timeout": None},
     {"what": "true", "stdin": 5}, {"what": "true", "stdin": ["a"]},
 ])  # fmt: skip
-def test_options_that_make_no_sense_are_refused_and_the_session_goes_on(
-    host: Host, options: dict[str, object]
-) -> None:
+def test_options_that_make_no_sense_are_refused_and_the_session_goes_on(host: Host, options: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         host.run(**options)  # type: ignore[arg-type]
     assert host.run("echo still here").stdout == "still here\n"

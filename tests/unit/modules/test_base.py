@@ -76,9 +76,7 @@ def test_an_attribute_that_cannot_travel_is_named() -> None:
     case: Any = Case(dst="::1")
     with socket.socket() as sock:
         case.conn = {"x": [1, sock]}
-        with pytest.raises(
-            CannotTravel, match=r"attribute 'conn' of Case\['x'\]\[1\] is a socket; only plain"
-        ):
+        with pytest.raises(CannotTravel, match=r"attribute 'conn' of Case\['x'\]\[1\] is a socket; only plain"):
             case.state()
 
 

@@ -201,9 +201,7 @@ def test_contexts_notes_groups_and_endless_recursion_are_shown(run: Any) -> None
 
 
 def test_a_module_that_prints_its_own_traceback_has_source_lines(run: Any) -> None:
-    ran = run(
-        "import traceback\ntry:\n    1 / 0  # marked\nexcept ArithmeticError:\n    traceback.print_exc()"
-    )
+    ran = run("import traceback\ntry:\n    1 / 0  # marked\nexcept ArithmeticError:\n    traceback.print_exc()")
     assert "1 / 0  # marked" in ran.stderr
 
 

@@ -72,9 +72,7 @@ def test_a_built_in_module_is_not_sent() -> None:
 
 
 def test_a_name_of_the_standard_library_is_still_the_users_file(load: Any, on_host: Any) -> None:
-    module = load(
-        colorsys=HEAD + "class Case(BaseTestModule):\n    def run(self):\n        return __file__\n"
-    )
+    module = load(colorsys=HEAD + "class Case(BaseTestModule):\n    def run(self):\n        return __file__\n")
     assert on_host(module.Case()).result == module.__file__
 
 
@@ -116,10 +114,7 @@ class WrongRecipe(BaseTestModule):
 def test_a_recipe_file_imports_on_a_host(load: Any, on_host: Any) -> None:
     module = load(recipe=RECIPE)
     assert on_host(module.Case()).result == (True, "<Controller: on the controller only>")
-    assert (
-        "Controller exists on the controller only, and this code runs on a host"
-        in on_host(module.Wrong()).message
-    )
+    assert "Controller exists on the controller only, and this code runs on a host" in on_host(module.Wrong()).message
     assert "MyRecipe exists on the controller only" in on_host(module.WrongRecipe()).message
 
 
@@ -133,9 +128,7 @@ def test_a_script_without_a_guard_is_told_to_have_one(load: Any, on_host: Any) -
     assert f'File "{module.__file__}", line 3' in ran.traceback
 
 
-def test_an_import_that_the_host_lacks_is_named_with_a_remedy(
-    load: Any, on_host: Any, tmp_path: Path
-) -> None:
+def test_an_import_that_the_host_lacks_is_named_with_a_remedy(load: Any, on_host: Any, tmp_path: Path) -> None:
     module = load(
         recipe=HEAD + "try:\n    from only_here import x\nexcept ImportError:\n    raise\n"
         "class Case(BaseTestModule):\n    def run(self):\n        pass\n",
@@ -177,8 +170,7 @@ def test_a_changed_file_is_sent_again(load: Any, on_host: Any, tmp_path: Path) -
 def test_nested_and_inherited_classes(load: Any, on_host: Any) -> None:
     module = load(
         recipe="from parent import Parent\nclass Outer:\n    class Case(Parent):\n        value = 2\n",
-        parent=HEAD
-        + "class Parent(BaseTestModule):\n    value = 1\n    def run(self):\n        return self.value\n",
+        parent=HEAD + "class Parent(BaseTestModule):\n    value = 1\n    def run(self):\n        return self.value\n",
     )
     assert on_host(module.Outer.Case()).result == 2
 
@@ -186,8 +178,7 @@ def test_nested_and_inherited_classes(load: Any, on_host: Any) -> None:
 def test_one_text_in_two_files_keeps_both_names(load: Any, on_host: Any) -> None:
     same = "def fail():\n    raise ValueError('x')\n"
     module = load(
-        recipe=HEAD
-        + "import twin_a, twin_b\nclass Case(BaseTestModule):\n    def run(self):\n        twin_b.fail()\n",
+        recipe=HEAD + "import twin_a, twin_b\nclass Case(BaseTestModule):\n    def run(self):\n        twin_b.fail()\n",
         twin_a=same,
         twin_b=same,
     )
@@ -197,16 +188,13 @@ def test_one_text_in_two_files_keeps_both_names(load: Any, on_host: Any) -> None
 def test_another_encoding(load: Any, on_host: Any, tmp_path: Path) -> None:
     text = "# -*- coding: latin-1 -*-\nx = 'ü'\ndef f():\n    assert not x, 'ü'\n"
     (tmp_path / "latin.py").write_bytes(text.encode("latin-1"))
-    module = load(
-        recipe=HEAD + "import latin\nclass Case(BaseTestModule):\n    def run(self):\n        latin.f()\n"
-    )
+    module = load(recipe=HEAD + "import latin\nclass Case(BaseTestModule):\n    def run(self):\n        latin.f()\n")
     assert "    assert not x, 'ü'\nAssertionError: ü" in on_host(module.Case()).traceback
 
 
 def test_classes_without_a_file_say_what_to_do(load: Any) -> None:
     module = load(
-        recipe=HEAD
-        + "def make():\n    class Inner(BaseTestModule):\n        def run(self): pass\n    return Inner\n"
+        recipe=HEAD + "def make():\n    class Inner(BaseTestModule):\n        def run(self): pass\n    return Inner\n"
         "exec('class Made(BaseTestModule):\\n  def run(self): pass')\n"
         "Typed = type('Ty' + 'ped', (BaseTestModule,), {'run': lambda self: None})\n"
         "Other = type('Oth' + 'erwise', (BaseTestModule,), {'run': lambda self: None})\n"
@@ -217,9 +205,7 @@ def test_classes_without_a_file_say_what_to_do(load: Any) -> None:
         manifest_of(module.Other)
     namespace: dict[str, Any] = {"__name__": "notebook_cell"}
     exec(HEAD + "class Made(BaseTestModule):\n    def run(self): pass\n", namespace)
-    with pytest.raises(
-        CannotTravel, match=r"Made cannot be sent to a host: it is in no file \(defined inter"
-    ):
+    with pytest.raises(CannotTravel, match=r"Made cannot be sent to a host: it is in no file \(defined inter"):
         manifest_of(namespace["Made"])
 
 

@@ -173,9 +173,7 @@ def test_nesting_is_limited_and_the_limit_itself_travels(make: Any) -> None:
 
 
 def test_too_large_a_value_is_refused_on_either_side() -> None:
-    with pytest.raises(
-        CannotTravel, match=r"result is too large to travel: 104 bytes packed, the limit is 50"
-    ):
+    with pytest.raises(CannotTravel, match=r"result is too large to travel: 104 bytes packed, the limit is 50"):
         pack("x" * 102, where="result", limit=50)
     with pytest.raises(ProtocolError, match="longer than the limit of 50"):
         unpack(b"x" * 51, limit=50)
