@@ -152,12 +152,12 @@ class Spawner:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft != hard:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self._listen_for_visitors()
         try:
             self._prepare()
         except Exception as error:  # noqa: BLE001 - the edge of a process
             self._report(LabFailed(explain(error)))
             os._exit(2)
-        self._listen_for_visitors()
         children, _ = wake_at_ends()
         signal.signal(signal.SIGTERM, lambda *_: self._leave())
         self._poll.register(self._control, select.POLLIN)
