@@ -122,7 +122,7 @@ class Part:
         try:
             if left:
                 for session in self._sessions.values():
-                    session.abandon()
+                    session.leave()
             else:
                 result, failed = self._judge(error), self._restore()
         except UndoLeft:

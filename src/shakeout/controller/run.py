@@ -186,6 +186,8 @@ class Run:
             return
         self._finished = True
         self._recorder.quiet = True
+        if self._loop is not None:
+            self._loop.close()  # what comes late from a host stands before the verdict
         if self._trouble.error is not None:
             self.broken = self.broken or str(self._trouble.error)
         counts: dict[str, int] = {}
@@ -199,8 +201,6 @@ class Run:
             )
         finally:
             self._journal.close()
-            if self._loop is not None:
-                self._loop.close()
 
     def let_go(self) -> None:
         """In a forked child: the run is the parent's alone."""

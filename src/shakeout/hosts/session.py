@@ -148,13 +148,17 @@ class Session:
         try:
             return self._ended.get()
         finally:
-            self.abandon()
-            self._gone.wait(1.0)  # so that nothing of the session is left when this returns
+            self.leave()
 
     def abandon(self) -> None:
         """Close the connection; the agent then ends the session by itself."""
         self._closing = True
         self._reactor.call_soon_threadsafe(self._connection.close)
+
+    def leave(self) -> None:
+        """Close the connection and wait until that has been noted: all jobs have ended when this returns."""
+        self.abandon()
+        self._gone.wait(1.0)
 
     def let_go(self) -> None:
         """In a forked child: the session is the parent's alone."""
@@ -340,7 +344,6 @@ class Session:
 
     def _lost(self, reason: str) -> None:
         self._closed = True
-        self._gone.set(True)
         if not self._closing:
             self.lost = reason or "its agent ended the connection"
             self.recorder.write(HostLostEvent(host=self.name, reason=self.lost))
@@ -354,6 +357,7 @@ class Session:
             for stream in (1, 2):
                 job.captured(stream).end()
         self._requests.fail_all(self._loss)
+        self._gone.set(True)
 
     def _loss(self) -> HostLost:
         return HostLost(self.lost or "its connection ended", self.name)
