@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from shakeout.agent.forking import Exited, Forked, ForkOrder, Reports, SourceOrder
+from shakeout.agent.forking import Exited, Forked, ForkOrder, Reports, Rest, SourceOrder
 from shakeout.wire.framing import FrameReader, frame
 from shakeout.wire.reactor import READ, WRITE, Reactor
 from shakeout.wire.transports import READ_SIZE
@@ -74,6 +74,10 @@ class Forker:
         except BaseException:
             del self._orders[order.sequence]  # or it would be waited for
             raise
+
+    def rest(self) -> None:
+        """The host is free: the zygote need keep nothing ready."""
+        self._send(frame(_encode(Rest())), ())
 
     def settle(self) -> None:
         """Wait until it is known as which process every order runs: what is to be ended must have a number."""

@@ -36,6 +36,10 @@ class SourceOrder(msgspec.Struct, frozen=True, array_like=True, tag=True):
     text: bytes
 
 
+class Rest(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The host is free: keep nothing ready."""
+
+
 class Forked(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Order *sequence* became process *pid*."""
 
@@ -52,5 +56,5 @@ class Exited(msgspec.Struct, frozen=True, array_like=True, tag=True):
     host_ns: int
 
 
-Orders = ForkOrder | SourceOrder
+Orders = ForkOrder | SourceOrder | Rest
 Reports = Forked | Exited

@@ -207,6 +207,7 @@ class Agent:
             self._holder = None
             self._mark_path.unlink(missing_ok=True)
             self._lease.release()
+            self.forker.rest()
 
     def _lose_zygote(self) -> None:
         """Nothing can be forked any more: everything is put back, and whoever started this may start it again."""

@@ -20,7 +20,8 @@ from typing import NoReturn
 import msgspec
 
 from shakeout.agent.forking import Exited, Forked, ForkOrder, Orders, SourceOrder
-from shakeout.modules.runner import run_module
+from shakeout.agent.understudy import MOST, Understudy, await_order
+from shakeout.modules.runner import rehearse, run_module
 from shakeout.modules.shipped import CodeCache
 from shakeout.processes.ends import reaped, wake_at_ends
 from shakeout.processes.namespaces import enter_network, set_process_name
@@ -43,6 +44,10 @@ class Zygote:
         self._reader = FrameReader(limit=64 << 20)
         self._fds: list[int] = []
         self._own_fds: tuple[int, ...] = ()
+        self._understudy: Understudy | None = None
+        #: Whether another module may come soon.
+        self._expecting = False
+        self._dismissed: set[int] = set()
         self._mark_area = mark_area()
         set_environment(environment)  # here and not in every child, where each variable would cost copied pages
 
@@ -57,7 +62,11 @@ class Zygote:
         poll.register(children, select.POLLIN)
         gc.freeze()
         while True:
-            for fd, _ in poll.poll():
+            lacking = self._expecting and self._understudy is None
+            events = poll.poll(0 if lacking else None)
+            if not events:
+                self._engage()  # nobody waits for anything: now it costs nobody anything
+            for fd, _ in events:
                 if fd == children:
                     os.read(children, 4096)
                     self._reap()
@@ -71,11 +80,52 @@ class Zygote:
         self._fds += descriptors(ancillary)
         for payload in self._reader.feed(data):
             order = _decoder.decode(payload)
-            if isinstance(order, SourceOrder):
-                self._codes.add(order.sha256, order.filename, order.text)
-            else:
+            if isinstance(order, ForkOrder):
                 fds, self._fds = self._fds[:4], self._fds[4:]
-                self._fork(order, fds)
+                if order.kind != "module" or not self._hand_over(order, payload, fds):
+                    self._fork(order, fds)
+            elif isinstance(order, SourceOrder):
+                self._codes.add(order.sha256, order.filename, order.text)
+                self._dismiss()  # it would not know the source
+            else:
+                self._expecting = False
+                self._dismiss()
+
+    def _hand_over(self, order: ForkOrder, payload: bytes, fds: list[int]) -> bool:
+        """Have the understudy carry out *order*; False if there is none, or it cannot."""
+        self._expecting = True
+        understudy, self._understudy = self._understudy, None
+        if understudy is None:
+            return False
+        if len(payload) > MOST or not understudy.take(payload, fds):
+            understudy.dismiss()
+            self._dismissed.add(understudy.pid)
+            return False
+        for fd in fds:
+            os.close(fd)
+        self._report(Forked(order.sequence, understudy.pid, time.monotonic_ns()))
+        return True
+
+    def _engage(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            pid = os.fork()
+        except OSError:
+            self._expecting = False  # there is no room for one; forks that are needed say so
+            theirs.close()
+            ours.close()
+            return
+        if pid == 0:
+            ours.close()
+            _study(theirs, self._codes, self._mark_area, self._own_fds)
+        theirs.close()
+        self._understudy = Understudy(pid, ours)
+
+    def _dismiss(self) -> None:
+        if self._understudy is not None:
+            self._understudy.dismiss()
+            self._dismissed.add(self._understudy.pid)
+            self._understudy = None
 
     def _fork(self, order: ForkOrder, fds: list[int]) -> None:
         now = time.monotonic_ns()
@@ -101,6 +151,12 @@ class Zygote:
 
     def _reap(self) -> None:
         for pid, status in reaped():
+            if self._understudy is not None and self._understudy.pid == pid:
+                self._dismiss()  # something ended it
+                self._expecting = False
+            if pid in self._dismissed:
+                self._dismissed.discard(pid)
+                continue
             self._report(Exited(pid, status, time.monotonic_ns()))
 
     def _report(self, report: msgspec.Struct) -> None:
@@ -116,15 +172,41 @@ def _child(order: ForkOrder, fds: list[int], codes: CodeCache, area: MarkArea, z
     Args:
         zygotes: descriptors of the zygote alone: what runs here must not speak for it, nor keep its end unseen.
     """
+    try:
+        _leave_the_zygote(zygotes, module=order.kind == "module")
+    except BaseException as error:  # noqa: BLE001 - the edge of a process: whatever it is, say it
+        _complain(fds[3], error)
+        os._exit(NOT_STARTED)
+    _perform(order, fds, codes, area)
+
+
+def _study(channel: socket.socket, codes: CodeCache, area: MarkArea, zygotes: tuple[int, ...]) -> NoReturn:
+    """What an understudy does, to its end: rehearse, wait for its order, carry it out."""
+    try:
+        _leave_the_zygote(zygotes, module=True)
+        rehearse()
+        payload, fds = await_order(channel)
+        order = _decoder.decode(payload)
+    except BaseException:  # noqa: BLE001 - the edge of a process; nobody has asked anything of it yet
+        os._exit(NOT_STARTED)
+    _perform(order, fds, codes, area)
+
+
+def _leave_the_zygote(zygotes: tuple[int, ...], *, module: bool) -> None:
+    """Become a process (group) of one's own, with the signals that a program expects."""
+    _signal.set_wakeup_fd(-1)
+    for fd in zygotes:
+        os.close(fd)
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGINT, _signal.default_int_handler if module else _signal.SIG_DFL)
+    os.setsid()
+
+
+def _perform(order: ForkOrder, fds: list[int], codes: CodeCache, area: MarkArea) -> NoReturn:
+    """Carry out *order*, and end."""
     status = NOT_STARTED
     channel = -1
     try:
-        _signal.set_wakeup_fd(-1)
-        for fd in zygotes:
-            os.close(fd)
-        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
-        _signal.signal(_signal.SIGINT, _signal.default_int_handler if order.kind == "module" else _signal.SIG_DFL)
-        os.setsid()
         for number in (0, 1, 2):
             os.dup2(fds[number], number)
             os.close(fds[number])

@@ -36,6 +36,9 @@ _REHEARSALS: Final = 20
 #: The standard streams, once they are as a test module shall find them.
 _ready_streams: Final[list[object]] = [None, None, None]
 
+#: What is rehearsed: an order and its sources.
+_piece: Final[list[tuple[bytes, shipped.CodeCache]]] = []
+
 _OWN_FILES: Final = frozenset({__file__, shipped.__file__})
 
 
@@ -89,8 +92,14 @@ def warm_up() -> None:
     codes, name = shipped.CodeCache(), "shakeout_rehearsal"
     ref = SourceRef(name, f"<{name}>", digest.sha256(text).hexdigest())
     codes.add(ref.sha256, ref.filename, text)
-    data = encode_order(ModuleOrder("", name, "Nothing", (ref,), (), pack([{}, {}])))
+    _piece[:] = [(encode_order(ModuleOrder("", name, "Nothing", (ref,), (), pack([{}, {}]))), codes)]
     for _ in range(_REHEARSALS):
+        rehearse()
+
+
+def rehearse() -> None:
+    """Run a test module that does nothing, without a trace; `warm_up` has been called."""
+    for data, codes in _piece:
         with shipped.for_once():
             _reset_streams()
             _outcome(decode_order(data), codes)

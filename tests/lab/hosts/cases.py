@@ -160,3 +160,16 @@ class Where(BaseTestModule):
 
     def run(self):
         return {"cwd": str(Path.cwd()), "uid": os.getuid(), "env": dict(os.environ), "stdin": sys.stdin.read()}
+
+
+class Remembers(BaseTestModule):
+    """Leaves something behind in its process, and says what was there; who it is, and chance."""
+
+    def run(self):
+        import builtins
+        import random
+
+        before = getattr(builtins, "shakeout_was_here", 0)
+        builtins.shakeout_was_here = before + 1
+        return {"before": before, "pid": os.getpid(), "group": os.getpgid(0), "session": os.getsid(0),
+                "chance": random.random()}  # fmt: skip
