@@ -31,7 +31,7 @@ class Hello(BaseRecipe):
         m1.run(Ping(dst="192.168.101.2", count=self.params.count, interval=0.01))
         m2.run(Ping(dst="192.168.101.1", count=self.params.count, interval=0.01))
 
-        kernel = m1.run("uname -r", desc="which kernel?")
-        self.add_result(kernel.passed, f"both hosts run Linux {kernel.stdout.strip()}")
+        kernels = [host.run("uname -r", desc="which kernel?").stdout for host in (m1, m2)]
+        self.add_result(kernels[0] == kernels[1], "both hosts run the same kernel")
 
         watcher.kill()

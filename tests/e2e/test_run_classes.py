@@ -263,3 +263,21 @@ def test_debug_before_and_after_the_command(user: User) -> None:
         assert done.status == 0
         assert " ms shakeout: part 1: JobStarted" in done.err
     assert " ms shakeout" not in user.shakeout("run", "my.py").err
+
+
+def test_an_interrupt_names_the_recipes_that_are_not_run(user: User) -> None:
+    user.recipe(
+        """
+        import os, signal
+
+        class First(BaseRecipe):
+            def test(self):
+                os.kill(os.getpid(), signal.SIGINT)
+
+        class Second(First): pass
+        class Third(First): pass
+        """
+    )
+    done = user.shakeout("run", "my.py")
+    assert done.status == 130
+    assert "not run any more: Second, Third" in done.err

@@ -199,7 +199,7 @@ def _onlookers(screen: TextIO, *, live: bool, debug: bool) -> tuple[tuple[Observ
 
 
 def _run_all(run: Run, recipes: Sequence[BaseRecipe]) -> None:
-    for recipe in recipes:
+    for number, recipe in enumerate(recipes):
         try:
             results = run.recipe(recipe)
         except UsageError as error:
@@ -218,6 +218,7 @@ def _run_all(run: Run, recipes: Sequence[BaseRecipe]) -> None:
                 run.refuse(result.error)
                 return
         if run.interrupted:
+            run.leave_out([type(other).__name__ for other in recipes[number + 1 :]])
             return
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +149,13 @@ class Run:
     def journal(self) -> Path:
         """The journal's file."""
         return self.folder / "journal.jsonl"
+
+    def leave_out(self, recipes: Sequence[str]) -> None:
+        """Say which recipes will not be run, because the run was interrupted before."""
+        if recipes:
+            text = f"not run any more: {', '.join(recipes)}"
+            self._recorder.write(Log(level="warning", text=text))
+            self._say(text)
 
     def recipe(self, recipe: BaseRecipe) -> list[PartResult]:
         """Run *recipe* on its match, or with ``all_matches`` on all of them.

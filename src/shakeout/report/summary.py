@@ -127,7 +127,7 @@ def _finished(job: JobOutcome, finished: JobFinished, paint: _Paint) -> Iterator
     yield f"{_INDENT}{_job(job)} {verdict} ({seconds(finished.duration_s)})"
     how = ending(job.started, finished)
     if how and (not finished.passed or job.started.expected_fail or finished.reason):
-        known = finished.signal or finished.exit_status is not None
+        known = how.startswith(("signal ", "exit status "))
         yield f"{_INDENT * 2}Ended with {how}" if known else f"{_INDENT * 2}{how[:1].upper()}{how[1:]}"
     yield from _results(finished.result)
     if not finished.passed:

@@ -108,7 +108,9 @@ def ending(started: JobStarted, finished: JobFinished) -> str:
         how = f"exit status {finished.exit_status}"
     else:
         how = ""
-    words = [how] if how else []
+    # "ended by SIGKILL, sent by the recipe" has said it already
+    said = bool(finished.signal) and signal_name(finished.signal) in finished.reason
+    words = [how] if how and not said else []
     if finished.reason:
         words.append(one_line(finished.reason, 400))
     if started.expected_fail:
