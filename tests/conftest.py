@@ -16,7 +16,14 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+import hypothesis
 import pytest
+
+# The same examples in every run: who changes one thing shall not be told of another. To look for new ones:
+# HYPOTHESIS_EXPLORE=1 make test ARGS=tests/unit
+hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("explore", deadline=None)
+hypothesis.settings.load_profile("explore" if os.environ.get("HYPOTHESIS_EXPLORE") else "suite")
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
