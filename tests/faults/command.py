@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from tests.faults.processes import Watched, descendants, named
+from tests.faults.processes import Watched, descendants, is_first, named
 
 from shakeout.journal.events import BaseEvent
 from shakeout.journal.reader import JournalReader, State
@@ -100,8 +100,8 @@ class Command:
         return [pid for top in named(self.pid, "shakeout-lab") for pid in (top, *descendants(top))]
 
     def host_inits(self) -> list[int]:
-        """Process 1 of each host."""
-        return named(self.pid, "shakeout-agent")
+        """Process 1 of each host (what it has just forked may still have its name)."""
+        return [pid for pid in named(self.pid, "shakeout-agent") if is_first(pid)]
 
     def signal(self, number: int) -> None:
         """Send a signal to the controller alone."""

@@ -44,6 +44,15 @@ def name_of(pid: int) -> str:
         return ""
 
 
+def is_first(pid: int) -> bool:
+    """Whether *pid* is process 1 of its PID namespace."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    return any(line.split()[-1] == "1" for line in status.splitlines() if line.startswith("NSpid:"))
+
+
 def named(ancestor: int, name: str) -> list[int]:
     """The descendants of *ancestor* that are called *name*."""
     return [pid for pid in descendants(ancestor) if name_of(pid) == name]

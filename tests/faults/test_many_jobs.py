@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.faults.nothing import Nothing
-from tests.faults.processes import descendants, named
+from tests.faults.processes import descendants, is_first, named
 
 from shakeout.hosts.host import Host
 from shakeout.hosts.job import Job
@@ -63,7 +63,7 @@ def laboratory() -> Iterator[Laboratory]:
 
 def _agents() -> list[int]:
     """Process 1 of the host, and its zygote."""
-    (init,) = named(os.getpid(), "shakeout-agent")
+    (init,) = (pid for pid in named(os.getpid(), "shakeout-agent") if is_first(pid))
     return [init, *[pid for pid in descendants(init) if pid in named(init, "shakeout-zygote")]]
 
 
