@@ -113,6 +113,7 @@ def load_recipes(files: Sequence[str], parameters: list[str] | None) -> list[Bas
 
 
 def _pools(settings: Settings, named: Sequence[str]) -> PoolManager:
+    from shakeout.cli.settings import access_of
     from shakeout.labs.pools import pool_manager_for
     from shakeout.labs.provider import DefaultLab
 
@@ -122,7 +123,7 @@ def _pools(settings: Settings, named: Sequence[str]) -> PoolManager:
             "namespaces of this machine"
         )
     early = take_early_lab()
-    manager = pool_manager_for(settings.pools, named, default=lambda: DefaultLab(early))
+    manager = pool_manager_for(settings.pools, named, default=lambda: DefaultLab(early), access=access_of(settings))
     if early is not None and not isinstance(manager, DefaultLab):
         early.remove()
     return manager
@@ -154,6 +155,7 @@ def _run(
     leave_without_recipe: Callable[[Run], None],
     screen: TextIO,
 ) -> Run:
+    from shakeout.cli.settings import access_of
     from shakeout.controller.breakpoints import TerminalPrompt
     from shakeout.controller.run import Options, Run
     from shakeout.matching.mapper import ConstraintMapper
@@ -165,7 +167,7 @@ def _run(
     how = Options(
         keep=options["keep"], timeout=settings.timeout or 0, prompt=prompt, artifact_limit=settings.artifact_limit,
         mapper_options=mapper_options, command=mask_words(sys.argv, [recipe.params for recipe in recipes]),
-        leave=leave_without_recipe,
+        leave=leave_without_recipe, access=access_of(settings),
     )  # fmt: skip
     say = functools.partial(_say, screen=screen)
     with Run(settings.runs_dir, pools, ConstraintMapper(), how, observers=observers, say=say) as made:

@@ -133,9 +133,10 @@ def remove_runs(names: tuple[str, ...]) -> None:
 
 
 def _give_back(book: HostBook) -> list[str]:
+    from shakeout.cli.settings import access_of, settings_for
     from shakeout.controller.kept import give_back
 
-    failed = give_back(book)
+    failed = give_back(book, access_of(settings_for()))
     click.echo(f"removed the hosts of {book.run}: {', '.join(book.hosts)}")
     return failed
 

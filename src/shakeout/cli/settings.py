@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shakeout.config.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from shakeout.hosts.dialing import Access
 
 
 def settings_for(**flags: object) -> Settings:
@@ -16,6 +20,13 @@ def settings_for(**flags: object) -> Settings:
 
         plugins.configure(settings.plugin_path)
     return settings
+
+
+def access_of(settings: Settings) -> Access:
+    """What hosts of pools are reached with."""
+    from shakeout.hosts.dialing import Access
+
+    return Access(settings.certs, settings.ssh, settings.cache)
 
 
 def use_colour(stream: object) -> bool:

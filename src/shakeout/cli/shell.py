@@ -44,6 +44,7 @@ Examples:
 @click.pass_context
 def shell(ctx: click.Context, run: str, host: str) -> None:
     """Open a shell on HOST, a host that RUN has kept (--keep), stands still with at a breakpoint, or uses now."""
+    from shakeout.cli.settings import access_of, settings_for
     from shakeout.controller.kept import connect
     from shakeout.hosts.attachment import Attachment
 
@@ -59,7 +60,9 @@ def shell(ctx: click.Context, run: str, host: str) -> None:
             f"shakeout shell {run} {host} -- COMMAND"
         )
     try:
-        attachment = Attachment(host, connect(book.hosts[host]), _order(command, on_terminal), run=book.run)
+        attachment = Attachment(
+            host, connect(book.hosts[host], access_of(settings_for())), _order(command, on_terminal), run=book.run
+        )
         with _terminal_of(attachment) if on_terminal else contextlib.nullcontext():
             status = attachment.run()
     except AgentUnreachable as error:

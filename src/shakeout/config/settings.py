@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         artifact_limit: most bytes of one artifact.
         lab: where hosts come from: "netns", "uml", "qemu" or "auto".
         timeout: seconds that each recipe may take; None: no limit.
+        certs: folder with this user's certificate, key and the laboratory's CA, for hosts via tls.
+        ssh: the command that logs in to hosts via ssh, and its first arguments.
+        cache: folder for what can be made again.
         origins: where each setting that is no default comes from (file:line, "SHAKEOUT_LAB", "--lab").
     """
 
@@ -42,6 +46,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     artifact_limit: int = 2**30
     lab: str = "netns"
     timeout: float | None = None
+    certs: Path = Path()
+    ssh: tuple[str, ...] = ("ssh",)
+    cache: Path = Path()
     origins: dict[str, str] = {}
 
 
@@ -63,8 +70,14 @@ def load_settings(
         BadDocument: everything that is unknown or not accepted, with its place.
     """
     home = _home(env)
-    sources = _Sources(home, {"runs_dir": Path(env.get("XDG_STATE_HOME") or home / ".local/state") / "shakeout/runs"})
-    files = [file] if file else _files(cwd, Path(env.get("XDG_CONFIG_HOME") or home / ".config"))
+    user_folder = Path(env.get("XDG_CONFIG_HOME") or home / ".config")
+    defaults = {
+        "runs_dir": Path(env.get("XDG_STATE_HOME") or home / ".local/state") / "shakeout/runs",
+        "certs": user_folder / "shakeout/certs",
+        "cache": Path(env.get("XDG_CACHE_HOME") or home / ".cache") / "shakeout",
+    }
+    sources = _Sources(home, defaults)
+    files = [file] if file else _files(cwd, user_folder)
     for found in files:
         document = load(found)
         for name, given in document.data.items():
@@ -187,6 +200,13 @@ def _timeout(given: object, _: object) -> float:
     return seconds
 
 
+def _command(given: object, _: object) -> tuple[str, ...]:
+    words = shlex.split(given) if isinstance(given, str) else given
+    if not isinstance(words, list | tuple) or not words or not all(isinstance(word, str) and word for word in words):
+        raise ValueError
+    return tuple(words)
+
+
 #: Settings whose option of the command line has another name.
 _OPTIONS = {"runs_dir": "--out"}
 
@@ -198,4 +218,7 @@ _READERS: dict[str, tuple[Callable[[object, Callable[[object], Path]], Any], str
     "artifact_limit": (_size, "a number of bytes, as 1000000 or '1G'"),
     "lab": (_lab, "one of " + ", ".join(repr(lab) for lab in _LABS)),
     "timeout": (_timeout, "a number of seconds above 0"),
+    "certs": (lambda given, located: located(given), "a folder"),
+    "ssh": (_command, 'a command with its first arguments, as \'ssh -F lab.conf\' or ["ssh", "-F", "lab.conf"]'),
+    "cache": (lambda given, located: located(given), "a folder"),
 }

@@ -14,6 +14,7 @@ from shakeout.controller.interrupts import RecipeTimeout
 from shakeout.controller.recorder import DebugLog, Descriptions, Observer
 from shakeout.controller.run import Options, Run
 from shakeout.errors import BadRecipe, UsageError
+from shakeout.hosts.dialing import Access
 from shakeout.labs.provider import DefaultLab, PoolManager
 from shakeout.matching.mapper import ConstraintMapper, Mapper, Match
 from shakeout.params.secrets import mask_words
@@ -75,9 +76,12 @@ class Controller:
         if timeout is not None and not (isinstance(timeout, int | float) and timeout >= 0):
             raise UsageError(f"a recipe's timeout is a number of seconds, 0 or more (0: any), not {timeout!r}")
         folders = pool_folders(settings.pools, pools)
+        self._access = access = Access(settings.certs, settings.ssh, settings.cache)
         self._mapper: Mapper = _checked("mapper", mapper() if isinstance(mapper, type) else mapper, Mapper)
         self._pool_manager = pool_manager and _checked("pool_manager", pool_manager, PoolManager)
-        self._make_pools: Callable[[], PoolManager] = lambda: DirectoryPools(folders) if folders else DefaultLab()
+        self._make_pools: Callable[[], PoolManager] = lambda: (
+            DirectoryPools(folders, access) if folders else DefaultLab()
+        )
         self._runs_dir = settings.runs_dir
         self._artifact_limit = settings.artifact_limit
         self._pool_checks = pool_checks
@@ -119,6 +123,7 @@ class Controller:
                 artifact_limit=self._artifact_limit,
                 pool_checks=self._pool_checks,
                 mapper_options=mapper_options,
+                access=self._access,
                 command=mask_words(sys.argv, [recipe.params]),
             )
             with Run(self._runs_dir, pools, self._mapper, options, observers=self._observers(), say=_tell) as run:

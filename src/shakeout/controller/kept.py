@@ -5,27 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 from shakeout.controller.hostbook import HostBook, read_book
-from shakeout.errors import AgentUnreachable, HostError, LabLacks, UndoFailed
+from shakeout.errors import AgentUnreachable, HostError, UndoFailed
+from shakeout.hosts.dialing import Access, dial, parse_endpoint
 from shakeout.hosts.loop import LoopThread
-from shakeout.hosts.session import Session, connect_unix
+from shakeout.hosts.session import Session
 from shakeout.labs.removal import remove_lab
 from shakeout.wire.transports import Transport
 
 
-def connect(address: str) -> Transport:
+def connect(address: str, access: Access | None = None) -> Transport:
     """Connect to an agent by its address in a host book.
 
     Raises:
         AgentUnreachable: nobody listens there.
-        LabLacks: this release does not know the kind of address.
+        UsageError: what is needed on this side is not there.
     """
-    via, _, place = address.partition(":")
-    if via != "unix":
-        raise LabLacks(f"a host that is reached via {via} cannot be connected to by this release (unix only)")
-    return connect_unix(place)
+    return dial(parse_endpoint(address), access or Access())
 
 
-def give_back(book: HostBook) -> list[str]:
+def give_back(book: HostBook, access: Access | None = None) -> list[str]:
     """Remove the laboratory of *book*; where it has none, have the agents put their hosts back.
 
     Returns:
@@ -39,12 +37,14 @@ def give_back(book: HostBook) -> list[str]:
         return []
     loop = LoopThread()
     try:
-        return [text for name, address in book.hosts.items() for text in _put_back(name, address, book.run, loop)]
+        return [
+            text for name, address in book.hosts.items() for text in _put_back(name, address, book.run, loop, access)
+        ]
     finally:
         loop.close()
 
 
-def give_back_earlier(folder: Path) -> None:
+def give_back_earlier(folder: Path, access: Access | None = None) -> None:
     """Put back the hosts that an earlier part of the run in *folder* has kept: only those of the last part stay.
 
     Those that a laboratory made it removes itself, when it makes others.
@@ -54,14 +54,14 @@ def give_back_earlier(folder: Path) -> None:
     """
     book = read_book(folder)
     if book is not None and book.kept and not book.lab:
-        failed = give_back(book)
+        failed = give_back(book, access)
         if failed:
             raise UndoFailed("; ".join(failed))
 
 
-def _put_back(name: str, address: str, run: str, loop: LoopThread) -> list[str]:
+def _put_back(name: str, address: str, run: str, loop: LoopThread, access: Access | None) -> list[str]:
     try:
-        session = Session(name, connect(address), loop.reactor, run=run)
+        session = Session(name, connect(address, access), loop.reactor, run=run)
     except AgentUnreachable:
         return []  # its next start puts the host back
     try:

@@ -20,6 +20,7 @@ from shakeout.controller.kept import give_back_earlier
 from shakeout.controller.part import Part, PartResult
 from shakeout.controller.recorder import Observer, PartRecorder, Trouble
 from shakeout.errors import AgentUnreachable, HostError, UsageError
+from shakeout.hosts.dialing import Access
 from shakeout.hosts.loop import LoopThread
 from shakeout.hosts.session import Session
 from shakeout.journal.events import HostSetAside, Log, PartStarted, RunFinished
@@ -44,6 +45,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         artifact_limit: bytes after which an artifact is cut.
         pool_checks: whether a host that does not answer is set aside and the next match tried.
         mapper_options: for the mapper: all_matches and so on.
+        access: what hosts of pools are reached with.
         command: for the journal: what was called, without secrets.
         leave: called, in another thread, when the run has ended without its recipe, which does not end although it was
             told to; should end the program.
@@ -55,6 +57,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     artifact_limit: int = 4 << 30
     pool_checks: bool = True
     mapper_options: Mapping[str, Any] = {}
+    access: Access = Access()
     command: tuple[str, ...] = ()
     leave: Callable[[Run], None] | None = None
 
@@ -226,7 +229,7 @@ class Run:
     def _on_match(self, recipe: BaseRecipe, match: Match, index: int) -> PartResult | Collection[str]:
         """Run *recipe* on *match*; or the names of hosts that did not answer."""
         if self._options.keep:
-            give_back_earlier(self.folder)
+            give_back_earlier(self.folder, self._options.access)
         opened = self._pools.open(match)
         failures = dict(opened.failures)
         sessions = self._sessions = {}

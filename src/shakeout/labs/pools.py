@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from shakeout.errors import AgentUnreachable, BadDocument, BadInventory, LabLacks, UnknownName
-from shakeout.hosts.session import connect_unix
+from shakeout.errors import BadDocument, BadInventory, HostError, UnknownName
+from shakeout.hosts.dialing import Access, Endpoint, dial
 from shakeout.labs.provider import Opened, PoolManager
 from shakeout.matching.inventory import HostEntry, Inventory, Port
 from shakeout.matching.mapper import Match
@@ -17,26 +15,20 @@ from shakeout.matching.requirements import Requirements
 from shakeout.wire.transports import Transport
 
 
-class Endpoint(msgspec.Struct, frozen=True):
-    """How a host is reached: *via* "unix" (*address* is a socket's path), "tls" or "ssh"."""
-
-    via: str
-    address: str
-    user: str = ""
-
-
 class DirectoryPools:
     """Hosts from pool directories.
 
     Args:
         folders: pool name -> directory.
+        access: what this controller reaches hosts with.
 
     Raises:
         BadDocument: host files that cannot be read; every error with its place.
         BadInventory: hosts or addresses that are there twice.
     """
 
-    def __init__(self, folders: Mapping[str, Path]) -> None:
+    def __init__(self, folders: Mapping[str, Path], access: Access | None = None) -> None:
+        self._access = access or Access()
         self.name = ", ".join(folders)
         entries = [entry for pool, folder in folders.items() for entry in read_pool(pool, folder)]
         if not entries:
@@ -49,16 +41,8 @@ class DirectoryPools:
         return self._inventory
 
     def open(self, match: Match) -> Opened:
-        """Connect to all hosts of *match*."""
-        transports: dict[str, Transport] = {}
-        failures: dict[str, str] = {}
-        for entry in match.hosts.values():
-            _check_reachable(entry)
-        for host_id, entry in match.hosts.items():
-            try:
-                transports[host_id] = connect_unix(entry.endpoint.address)
-            except AgentUnreachable as error:
-                failures[entry.name] = str(error)
+        """Connect to all hosts of *match*, at the same time."""
+        transports, failures = self._dial(match)
         if failures:
             for transport in transports.values():
                 transport.close()
@@ -66,10 +50,30 @@ class DirectoryPools:
             host_id: {dev: port.hwaddr or port.id for dev, port in ports.items()}
             for host_id, ports in match.ports.items()
         }
-        addresses = {
-            host_id: f"{entry.endpoint.via}:{entry.endpoint.address}" for host_id, entry in match.hosts.items()
-        }
+        addresses = {host_id: entry.endpoint.text() for host_id, entry in match.hosts.items()}
         return Opened(transports, links, failures, addresses)
+
+    def _dial(self, match: Match) -> tuple[dict[str, Transport], dict[str, str]]:
+        """Connections by id of the required host, and why there is none by the host's name."""
+        transports: dict[str, Transport] = {}
+        failures: dict[str, str] = {}
+
+        def attempt(host_id: str) -> None:
+            entry = match.hosts[host_id]
+            try:
+                transports[host_id] = dial(entry.endpoint, self._access)
+            except HostError as error:
+                failures[entry.name] = str(error)
+
+        if all(entry.endpoint.via == "unix" for entry in match.hosts.values()):
+            for host_id in match.hosts:  # takes no time worth a thread
+                attempt(host_id)
+            return transports, failures
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(min(64, len(match.hosts)), "dial") as threads:
+            list(threads.map(attempt, match.hosts))
+        return transports, failures
 
     def release(self) -> None:
         """Hosts of pools were there before, and stay."""
@@ -104,7 +108,11 @@ def pool_folders(configured: Mapping[str, Path], named: Sequence[str]) -> dict[s
 
 
 def pool_manager_for(
-    configured: Mapping[str, Path], named: Sequence[str], *, default: Callable[[], PoolManager]
+    configured: Mapping[str, Path],
+    named: Sequence[str],
+    *,
+    default: Callable[[], PoolManager],
+    access: Access | None = None,
 ) -> PoolManager:
     """The hosts of `pool_folders`; without any pool, the *default* laboratory.
 
@@ -112,7 +120,7 @@ def pool_manager_for(
         UnknownName, BadDocument, BadInventory: a pool that is none.
     """
     folders = pool_folders(configured, named)
-    return DirectoryPools(folders) if folders else default()
+    return DirectoryPools(folders, access) if folders else default()
 
 
 def read_pool(pool: str, folder: Path) -> list[HostEntry]:
@@ -149,17 +157,11 @@ def _entry(pool: str, data: dict[str, Any], file: Path) -> HostEntry:
         )
         for interface in data.get("interfaces", ())
     )
-    endpoint = Endpoint(host.get("via", "tls"), host["address"], host.get("user", ""))
+    endpoint = Endpoint(
+        host.get("via", "tls"), host["address"], host.get("user", ""), host.get("python", ""), host.get("sudo"),
+        host["name"],
+    )  # fmt: skip
     return HostEntry(
         host["name"], pool, data.get("params", {}), ports, endpoint, virtual=host.get("virtual", False),
         source=str(file),
     )  # fmt: skip
-
-
-def _check_reachable(entry: HostEntry) -> None:
-    endpoint: Endpoint = entry.endpoint
-    if endpoint.via != "unix":
-        raise LabLacks(
-            f"host {entry.name} is reached via {endpoint.via}, which this release cannot do yet; it connects to agents "
-            "on this machine (via: unix) and makes hosts of its own (leave --pool out)"
-        )

@@ -12,6 +12,7 @@ from shakeout.wire.plain import pack
 
 if TYPE_CHECKING:
     from shakeout.modules.order import State
+    from shakeout.modules.series import Series
 
 __all__ = ["BaseTestModule", "ModuleFailed", "format_plain", "restore", "shown"]
 
@@ -46,6 +47,7 @@ class BaseTestModule:
 
     params: Params
     _res_data: Any = None
+    _series: tuple[Series, ...] = ()
 
     def __init__(self, **kwargs: Any) -> None:
         """Take the parameters; a class that needs more checks overrides this and calls it first.
@@ -94,6 +96,23 @@ class BaseTestModule:
             for key, value in attributes.items():
                 pack(value, where=f"attribute {key!r} of {name}")
             raise
+
+    def series(self, name: str, **columns: str) -> Series:
+        """Begin a series of samples, which stand in the run's journal as they are taken.
+
+        Args:
+            name: what it is called in reports; unique in this module.
+            columns: name -> unit: ``self.series("cpu", user="%", system="%")``.
+        """
+        from shakeout.modules.series import Series
+
+        number = len(self._series)
+        series = Series(name, columns, number, self._sample)
+        self._series = (*self._series, series)
+        return series
+
+    def _sample(self, number: int, at_ns: int, values: tuple[float, ...]) -> None:
+        """Where the samples go; nowhere, if `run` is called without an agent."""
 
     def describe(self) -> str:
         """The module with the parameters that differ from their defaults: "Ping(dst=10.0.0.2)"."""

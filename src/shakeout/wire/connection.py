@@ -51,6 +51,7 @@ class Connection:
         self._waiting: deque[tuple[memoryview, tuple[int, ...]]] = deque()
         self._fds: deque[int] = deque()
         self._fd = transport.fileno()
+        self._write_fd = transport.write_fileno()
         self._on_drained: list[Callable[[], None]] = []
         self.closed = False
         reactor.watch(self._fd, READ, self._ready)
@@ -85,7 +86,7 @@ class Connection:
                 return
             if sent < len(data):
                 self._queue(memoryview(data)[sent:], () if sent else fds)
-                self._reactor.modify(self._fd, READ | WRITE)
+                self._watch_room()
 
     def when_drained(self, callback: Callable[[], None]) -> None:
         """Call *callback* once, in the loop, when nothing waits to be sent (any more, if the connection ends)."""
@@ -110,6 +111,8 @@ class Connection:
                 return
             self.closed = True
         self._reactor.forget(self._fd)
+        if self._write_fd != self._fd:
+            self._reactor.forget(self._write_fd)
         self._transport.close()
         for fd in self._fds:
             os.close(fd)
@@ -130,6 +133,18 @@ class Connection:
 
     def _queue(self, data: memoryview, fds: tuple[int, ...]) -> None:
         self._waiting.append((data, tuple(os.dup(fd) for fd in fds)))
+
+    def _watch_room(self) -> None:
+        if self._write_fd == self._fd:
+            self._reactor.modify(self._fd, READ | WRITE)
+        else:
+            self._reactor.watch(self._write_fd, WRITE, lambda events: self._flush())
+
+    def _forget_room(self) -> None:
+        if self._write_fd == self._fd:
+            self._reactor.modify(self._fd, READ)
+        else:
+            self._reactor.forget(self._write_fd)
 
     def _ready(self, events: int) -> None:
         if events & WRITE:
@@ -156,7 +171,7 @@ class Connection:
                 return
             else:
                 reason = None
-                self._reactor.modify(self._fd, READ)
+                self._forget_room()
         if reason is None:
             self._tell_drained()
         else:

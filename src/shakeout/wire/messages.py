@@ -42,10 +42,15 @@ class Hello(Message, frozen=True):
     versions: tuple[int, int]
     controller: str
     run: str
-    #: "control" takes the host's lease; "attach" is another terminal on a host that run *run* already holds.
-    role: Literal["control", "attach"] = "control"
+    #: "control" takes the host's lease; "attach" is another terminal on a host that run *run* already holds;
+    #: "look" takes nothing: it asks how the host is, and makes reservations.
+    role: Literal["control", "attach", "look"] = "control"
     #: The controller's version of shakeout: built-in modules are not shipped, so these must agree.
     release: str = ""
+    #: Who runs it, as "user@machine"; where the connection itself says who (a certificate), that counts instead.
+    owner: str = ""
+    #: With "control": if the host is held, stand in line (answered by Queued) rather than be refused.
+    wait: bool = False
 
 
 class Sync(Message, frozen=True):
@@ -202,6 +207,42 @@ class AbandonFiles(Message, frozen=True):
     id: int
 
 
+class SetService(Message, frozen=True):
+    """Enable and start a service, or disable and stop it; it is put back at the end."""
+
+    id: int
+    service: str
+    enable: bool
+
+
+class ReadService(Message, frozen=True):
+    """How is a service? Answered by packed data: see shakeout.agent.services."""
+
+    id: int
+    service: str
+
+
+class Reserve(Message, frozen=True):
+    """Keep the host for the one who asks, for *seconds* from now; a reservation of one's own is replaced."""
+
+    id: int
+    seconds: float
+    reason: str = ""
+
+
+class Unreserve(Message, frozen=True):
+    """End the host's reservation; with *force*, also somebody else's."""
+
+    id: int
+    force: bool = False
+
+
+class Inspect(Message, frozen=True):
+    """What interfaces does the host have, and whom do they see? Answered by packed data: shakeout.agent.inspection."""
+
+    id: int
+
+
 class EndSession(Message, frozen=True):
     """The recipe is over: end what runs, undo everything, release the host."""
 
@@ -210,6 +251,20 @@ class EndSession(Message, frozen=True):
 
 
 # ---- agent to controller ----------------------------------------------------------------------------------------
+
+
+class Reservation(msgspec.Struct, frozen=True, array_like=True):
+    """A host that is kept for somebody.
+
+    Attributes:
+        owner: whom for.
+        reason: what for, in their words; "" if they gave none.
+        seconds: how long it still holds.
+    """
+
+    owner: str
+    reason: str
+    seconds: float
 
 
 class Welcome(Message, frozen=True):
@@ -222,15 +277,30 @@ class Welcome(Message, frozen=True):
     props: dict[str, str | int | float | bool | list[str]]
     lease: str
     release: str = ""
+    #: With role "look": who has the lease now, "" if nobody has.
+    holder: str = ""
+    reservation: Reservation | None = None
 
 
 class Refused(Message, frozen=True):
-    """No session; the connection ends."""
+    """No session; the connection ends.
 
-    code: Literal["version", "lease", "role", "release"]
+    Attributes:
+        code: which exception it becomes: "lease" (*holder* has the host), "reserved" (*holder* is the owner), "role",
+            "certificate" (it is none of a controller's), "version", "release".
+    """
+
+    code: Literal["version", "lease", "role", "release", "reserved", "certificate"]
     text: str
     versions: tuple[int, int] = PROTOCOLS
     holder: str = ""
+
+
+class Queued(Message, frozen=True):
+    """The host is held by *holder*, and *position* - 1 others come first (again when that changes), then Welcome."""
+
+    position: int
+    holder: str
 
 
 class SyncReply(Message, frozen=True):
@@ -321,10 +391,22 @@ class Ended(Message, frozen=True):
 
 ToAgent = (
     Hello | Sync | StartJob | JobInput | Resize | Signal | Credit | SourceText | DeviceCall | SetSetting
-    | ReadSetting | PutFiles | FileData | GetFiles | AbandonFiles | EndSession
+    | ReadSetting | SetService | ReadService | PutFiles | FileData | GetFiles | AbandonFiles | Reserve | Unreserve
+    | Inspect | EndSession
 )  # fmt: skip
 ToController = (
-    Welcome | Refused | SyncReply | JobStarted | Output | JobDone | Answer | Refusal | Listing | FileData | Ended
+    Welcome
+    | Refused
+    | Queued
+    | SyncReply
+    | JobStarted
+    | Output
+    | JobDone
+    | Answer
+    | Refusal
+    | Listing
+    | FileData
+    | Ended
 )
 
 

@@ -1,7 +1,7 @@
 """Transports: how bytes (and, where both ends share a kernel, descriptors) get to the other side.
 
-A transport is non-blocking. `fileno()` is readable when `receive` has something. A new one (TLS, a pair of pipes to
-`ssh`) needs nothing but these methods.
+A transport is non-blocking. `fileno()` is readable when `receive` has something. A new one needs nothing but these
+methods.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ class Transport(Protocol):
     passes_fds: bool
 
     def fileno(self) -> int:
-        """What to watch for readiness."""
+        """What to watch: readable when `receive` has something."""
+
+    def write_fileno(self) -> int:
+        """What to watch for room to write; the same descriptor but for a pair of pipes."""
 
     def receive(self) -> tuple[bytes, list[int]] | None:
         """Bytes and descriptors that have arrived; b"" at the end; None when there is nothing now."""
@@ -47,6 +50,9 @@ class UnixTransport:
         self._space = socket.CMSG_SPACE(MAX_FDS * 4)
 
     def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def write_fileno(self) -> int:
         return self._socket.fileno()
 
     def receive(self) -> tuple[bytes, list[int]] | None:
@@ -77,6 +83,43 @@ class UnixTransport:
         return pid, uid
 
 
+class PipesTransport:
+    """Two pipes, one for each direction: a process's standard input and output. It owns both descriptors."""
+
+    passes_fds = False
+
+    def __init__(self, read: int, write: int) -> None:
+        os.set_blocking(read, False)
+        os.set_blocking(write, False)
+        self._read = read
+        self._write = write
+
+    def fileno(self) -> int:
+        return self._read
+
+    def write_fileno(self) -> int:
+        return self._write
+
+    def receive(self) -> tuple[bytes, list[int]] | None:
+        try:
+            return os.read(self._read, READ_SIZE), []
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError:
+            return b"", []
+
+    def send(self, data: bytes | memoryview, fds: tuple[int, ...] = ()) -> int:
+        try:
+            return os.write(self._write, data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+
+    def close(self) -> None:
+        for fd in {self._read, self._write} - {-1}:
+            os.close(fd)
+        self._read = self._write = -1
+
+
 class MemoryTransport:
     """One end of a pair that lives in this process: for tests and for an agent in the same interpreter."""
 
@@ -97,6 +140,9 @@ class MemoryTransport:
 
     def fileno(self) -> int:
         return -1 if self._closed else self._ready
+
+    def write_fileno(self) -> int:
+        return self.fileno()
 
     def receive(self) -> tuple[bytes, list[int]] | None:
         if self._arrived:
