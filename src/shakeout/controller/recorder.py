@@ -100,6 +100,10 @@ class PartRecorder:
         """A fresh file in the run's folder, and its path relative to that."""
         return self._journal.artifact(name)
 
+    def samples(self, name: str) -> tuple[str, BinaryIO]:
+        """A fresh file for samples in the run's folder, and its name."""
+        return self._journal.samples(name)
+
     def artifact_path(self, relative: str) -> Path:
         """Where an artifact is."""
         return self._journal.folder / relative

@@ -57,10 +57,12 @@ def of_command(done: JobDone, output: Callable[[], bytes] | None) -> Ending:
         return Ending(False, done.error or f"its output is no JSON: {error}")
 
 
-def of_module(done: JobDone, outcome: bytes | bytearray) -> Ending:
-    """A test module's, which sent *outcome*."""
+def of_module(done: JobDone, outcome: bytes | bytearray, refused: str = "") -> Ending:
+    """A test module's, which sent *outcome*, and before it samples that were *refused*, if that says why."""
     from shakeout.modules.outcome import decode_outcome
 
+    if refused:
+        return Ending(False, f"what it sent as its samples was refused: {refused}")
     if not outcome:
         number = done.signal
         return Ending(False, f"it was ended by {signal_name(number)}" if number else "it ended without an outcome")

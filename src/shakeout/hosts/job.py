@@ -19,6 +19,7 @@ from shakeout.wire.framing import CHUNK
 from shakeout.wire.messages import OUTCOME, STDERR, STDOUT, WINDOW, Credit, JobDone, JobInput, Signal
 
 if TYPE_CHECKING:
+    from shakeout.hosts.measurements import SeriesOfJob
     from shakeout.hosts.session import Session
     from shakeout.modules.base import BaseTestModule
     from shakeout.modules.outcome import RemoteError
@@ -82,6 +83,7 @@ class Job:
         self._done: Waiter[bool] = Waiter()
         self._captures = {STDOUT: session.capture(number, "stdout"), STDERR: session.capture(number, "stderr")}
         self._outcome = bytearray()
+        self._measurements = session.measurements(number) if module is not None else None
         self._owed = {STDOUT: 0, STDERR: 0, OUTCOME: 0}
         self._passed = False
         self._result: Any = None
@@ -137,6 +139,22 @@ class Job:
     def error(self) -> RemoteError | None:
         """The exception that ended a module, with its traceback there; None if none did."""
         return self._error
+
+    @property
+    def series(self) -> SeriesOfJob:
+        """What a test module measures over time, by name; each can be asked while it runs and afterwards.
+
+        Raises:
+            UsageError: it is a command, which takes no samples.
+        """
+        if self._measurements is None:
+            raise UsageError(f"job {self.id} on {self.host} is a command: only test modules have series of samples")
+        return self._measurements.series
+
+    @property
+    def not_kept(self) -> str:
+        """Why its samples could not be stored; "" if they could."""
+        return "" if self._measurements is None else self._measurements.trouble
 
     @property
     def title(self) -> str:
@@ -284,10 +302,11 @@ class Job:
 
     def took(self, stream: int, data: bytes) -> None:
         """Some output came."""
-        if stream == OUTCOME and self.module is not None:
-            if len(self._outcome) + len(data) > _OUTCOME_LIMIT:
+        if stream == OUTCOME and self._measurements is not None:
+            outcome = self._measurements.feed(data)
+            if len(self._outcome) + len(outcome) > _OUTCOME_LIMIT:
                 raise ProtocolError(f"the result of job {self.id} is longer than {_OUTCOME_LIMIT} bytes")
-            self._outcome += data
+            self._outcome += outcome
         elif stream in self._captures:
             with self._lock:
                 self._captures[stream].add(data)
@@ -332,8 +351,8 @@ class Job:
             self._finish(not self.expected_fail)
 
     def _conclude(self, done: JobDone) -> bool:
-        if self.module is not None and not done.error:
-            own = ending.of_module(done, self._outcome)
+        if self._measurements is not None and not done.error:
+            own = ending.of_module(done, self._outcome, self._measurements.refused)
             self._outcome = bytearray()  # it may be large, and has been read
         else:
             whole = partial(self._session.whole_output, self._captures[STDOUT])
@@ -348,6 +367,8 @@ class Job:
                 capture.close()
             else:
                 capture.end()
+        if self._measurements is not None:
+            self._measurements.end()
         self._session.job_finished(self, survived=survived)
         with self._lock:
             self._done.set(True)

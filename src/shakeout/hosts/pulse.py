@@ -36,6 +36,8 @@ class Pulse:
         self._sequence = 0
         self._unanswered = 0
         self._asked_ns = 0
+        #: What the host's clock is ahead of the run's axis, as last measured.
+        self.offset_ns = 0
 
     def begin(self, asked_ns: int, host_ns: int) -> None:
         """The first look was the Hello, sent at *asked_ns*."""
@@ -66,6 +68,7 @@ class Pulse:
         """Note the host's clock; the true moment lies somewhere between question and answer."""
         now = time.monotonic_ns()
         offset = host_ns - (asked_ns + now) // 2 + getattr(self._recorder, "began_ns", 0)
+        self.offset_ns = offset
         self._recorder.write(
             ClockMeasured(host=self._host, host_ns=host_ns, offset_ns=offset, error_ns=(now - asked_ns) // 2)
         )

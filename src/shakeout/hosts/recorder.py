@@ -17,6 +17,9 @@ class Recorder(Protocol):
     def artifact(self, name: str) -> tuple[str, BinaryIO]:
         """A fresh file for bulk data, and its path relative to the run's folder."""
 
+    def samples(self, name: str) -> tuple[str, BinaryIO]:
+        """A fresh file for samples, and its path relative to the run's folder; "" if it is in none."""
+
 
 class NullRecorder:
     """Records nothing: for tests and for looking around on hosts."""
@@ -28,3 +31,7 @@ class NullRecorder:
     def artifact(self, name: str) -> tuple[str, BinaryIO]:
         """A file that keeps nothing."""
         return "", open(os.devnull, "wb")  # noqa: PTH123 - the caller closes it
+
+    def samples(self, name: str) -> tuple[str, BinaryIO]:
+        """A file in memory, which is gone when nobody asks for its samples any more."""
+        return "", os.fdopen(os.memfd_create(name.encode("ascii", "replace").decode()[:100]), "w+b", buffering=0)

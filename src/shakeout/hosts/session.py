@@ -16,6 +16,7 @@ from shakeout.errors import AgentUnreachable, HostLost, ProtocolError
 from shakeout.hosts.capture import ARTIFACT_LIMIT, Capture
 from shakeout.hosts.job import Job
 from shakeout.hosts.joblist import JobList
+from shakeout.hosts.measurements import Measurements
 from shakeout.hosts.pulse import Pulse
 from shakeout.hosts.recorder import NullRecorder, Recorder
 from shakeout.hosts.refusals import refused_error
@@ -185,6 +186,10 @@ class Session:
         """Where one stream of a job goes."""
         return Capture(lambda: self.recorder.artifact(f"{self.name}-job{number}-{name}.txt"), self._artifact_limit)
 
+    def measurements(self, number: int) -> Measurements:
+        """Where the samples of a job go."""
+        return Measurements(self.name, number, self.recorder, lambda: self._pulse.offset_ns, self._artifact_limit)
+
     def whole_output(self, capture: Capture) -> bytes:
         """All of a stream, from its artifact if that is where it is.
 
@@ -209,6 +214,8 @@ class Session:
         (out_head, out_tail), (err_head, err_tail) = out.excerpt(), err.excerpt()
         if why := out.trouble or err.trouble:
             self.not_kept = self.not_kept or f"what job {job.id} on {self.name} printed is not kept whole: {why}"
+        if why := job.not_kept:
+            self.not_kept = self.not_kept or f"what job {job.id} on {self.name} measured is not kept whole: {why}"
         self.recorder.write(
             JobFinished(
                 host=self.name,

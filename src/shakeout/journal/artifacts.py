@@ -42,10 +42,15 @@ def is_artifact(relative: str) -> bool:
 
 
 class Artifacts:
-    """Makes the files. May be used from several threads."""
+    """Makes the files. May be used from several threads.
 
-    def __init__(self, run_folder: Path) -> None:
-        self._folder = run_folder / FOLDER
+    Args:
+        folder: within the run's; "" is that itself.
+    """
+
+    def __init__(self, run_folder: Path, folder: str = FOLDER) -> None:
+        self._folder = run_folder / folder
+        self._prefix = f"{folder}/" if folder else ""
         self._lock = Lock()
         #: Names that somebody wanted again -> the highest number tried; others are not worth memory.
         self._taken: dict[str, int] = {}
@@ -71,7 +76,7 @@ class Artifacts:
                 except FileExistsError:
                     number = self._next(wanted)
                     continue
-                return f"{FOLDER}/{chosen}", os.fdopen(descriptor, "wb", buffering=0)
+                return f"{self._prefix}{chosen}", os.fdopen(descriptor, "wb", buffering=0)
         except OSError as error:
             raise JournalBroken(
                 f"the artifact {wanted!r} cannot be made in {self._folder}: {error.strerror}; "

@@ -174,6 +174,18 @@ class JobFinished(HostEvent, frozen=True, kw_only=True, omit_defaults=True, tag=
     error: str = ""
 
 
+class SeriesStarted(HostEvent, frozen=True, kw_only=True, omit_defaults=True, tag="series-started"):
+    """Samples begin to be taken; they stand in a file of their own, see :mod:`shakeout.journal.samples`."""
+
+    #: The job that measures; 0 for the recipe itself.
+    job: int = 0
+    name: str
+    #: Name -> unit.
+    columns: dict[str, str] = {}
+    #: The file, in the run's folder; "" if it could not be made.
+    file: str = ""
+
+
 class DeviceChanged(HostEvent, frozen=True, kw_only=True, omit_defaults=True, tag="device"):
     """Something was done to a device."""
 
@@ -282,6 +294,7 @@ Event: TypeAlias = (
     | ClockMeasured
     | JobStarted
     | JobFinished
+    | SeriesStarted
     | DeviceChanged
     | FileTransfer
     | Setting

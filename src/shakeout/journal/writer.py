@@ -6,8 +6,8 @@ also on the disk before the call returns. The lock on ``journal.jsonl`` is held 
 lives: it tells a running run from an aborted one. A child that is forked without exec must close it
 (:meth:`JournalWriter.detach`), or the run looks alive for as long as that child is.
 
-Samples, too many for JSON, will stand beside the journal in columnar ``samples-*.bin`` files of their
-own writers; they need nothing from here but the run's folder.
+Samples, too many for JSON, stand beside the journal in columnar ``samples-*.bin`` files of their own writers
+(:mod:`shakeout.journal.samples`); they get nothing from here but their files.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from shakeout.journal.artifacts import Artifacts
 from shakeout.journal.clock import Clock, SystemClock, utc_text
 from shakeout.journal.events import UNSTAMPED, BaseEvent, Header, PartFinished, RunFinished
 from shakeout.journal.jsonable import jsonable
+from shakeout.journal.samples import PREFIX, SUFFIX
 
 #: The journal's name within a run's folder.
 JOURNAL = "journal.jsonl"
@@ -52,6 +53,7 @@ class JournalWriter:
         self._lock = Lock()
         self._torn = False
         self._artifacts = Artifacts(folder)
+        self._samples = Artifacts(folder, "")
 
     @property
     def run(self) -> str:
@@ -91,6 +93,10 @@ class JournalWriter:
         *name* is only a wish: it is made safe and unique, so that it may come from anywhere.
         """
         return self._artifacts.create(name)
+
+    def samples(self, name: str) -> tuple[str, BinaryIO]:
+        """A new file for samples in the run's folder, unbuffered, and its name; *name* is a wish as for an artifact."""
+        return self._samples.create(f"{PREFIX}{name[:100]}{SUFFIX}")
 
     def save(self, name: str, data: bytes) -> str:
         """Store *data* as an artifact; its path relative to the run's folder."""

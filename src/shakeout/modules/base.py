@@ -12,7 +12,7 @@ from shakeout.wire.plain import pack
 
 if TYPE_CHECKING:
     from shakeout.modules.order import State
-    from shakeout.modules.series import Series
+    from shakeout.modules.series import Series, Sink
 
 __all__ = ["BaseTestModule", "ModuleFailed", "format_plain", "restore", "shown"]
 
@@ -48,6 +48,8 @@ class BaseTestModule:
     params: Params
     _res_data: Any = None
     _series: tuple[Series, ...] = ()
+    #: Takes the frames of samples; None if `run` is called without an agent.
+    _samples: Sink | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         """Take the parameters; a class that needs more checks overrides this and calls it first.
@@ -103,16 +105,17 @@ class BaseTestModule:
         Args:
             name: what it is called in reports; unique in this module.
             columns: name -> unit: ``self.series("cpu", user="%", system="%")``.
+
+        Raises:
+            ModuleFailed: there is one of this name, or a name or unit cannot be one.
         """
         from shakeout.modules.series import Series
 
-        number = len(self._series)
-        series = Series(name, columns, number, self._sample)
+        if any(series.name == name for series in self._series):
+            raise ModuleFailed(f"there is a series {name!r} already: each name stands for one series of a module")
+        series = Series(name, columns, len(self._series), self._samples or _forget)
         self._series = (*self._series, series)
         return series
-
-    def _sample(self, number: int, at_ns: int, values: tuple[float, ...]) -> None:
-        """Where the samples go; nowhere, if `run` is called without an agent."""
 
     def describe(self) -> str:
         """The module with the parameters that differ from their defaults: "Ping(dst=10.0.0.2)"."""
@@ -174,6 +177,10 @@ def format_plain(result: object) -> str:
     if isinstance(result, str):
         return "\n".join(line if line.isprintable() else repr(line) for line in result.splitlines())
     return "" if result is None else shown(result, 500)
+
+
+def _forget(_frame: bytes) -> None:
+    """Where samples go that nobody waits for."""
 
 
 def _no_run(cls: type) -> str:

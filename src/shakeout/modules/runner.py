@@ -58,7 +58,7 @@ def run_module(order: ModuleOrder | bytes, codes: shipped.CodeCache, result_fd: 
     _reset_signals()
     _reset_streams()
     pid = os.getpid()
-    outcome = _outcome(decode_order(order) if isinstance(order, bytes) else order, codes)
+    outcome = _outcome(decode_order(order) if isinstance(order, bytes) else order, codes, result_fd)
     _flush()
     if os.getpid() != pid:
         # The module forked and both sides came back here; only one of them may speak.
@@ -102,7 +102,7 @@ def rehearse() -> None:
     for data, codes in _piece:
         with shipped.for_once():
             _reset_streams()
-            _outcome(decode_order(data), codes)
+            _outcome(decode_order(data), codes, -1)
             _flush()
 
 
@@ -150,11 +150,12 @@ def _reset_streams() -> None:
         _ready_streams[number] = stream
 
 
-def _outcome(order: ModuleOrder, codes: shipped.CodeCache) -> tuple[bool, bytes]:
+def _outcome(order: ModuleOrder, codes: shipped.CodeCache, channel: int) -> tuple[bool, bytes]:
     finder = shipped.ShippedFinder(order.sources, codes)
     instance: BaseTestModule | None = None
     try:
         instance = restore(_find_class(order, finder), decode_state(order))
+        instance._samples = lambda frame: _write(channel, frame)
         result = instance.run()
         if result is False:
             raise ModuleFailed("run() returned False")
@@ -163,6 +164,10 @@ def _outcome(order: ModuleOrder, codes: shipped.CodeCache) -> tuple[bool, bytes]
     except BaseException as error:  # noqa: BLE001 - the edge of a job
         _signal.signal(_signal.SIGINT, _signal.SIG_IGN)  # a second one shall not end the telling of the first
         return _not_passed(error, order, finder, instance)
+    finally:
+        if instance is not None and instance._series:
+            for series in instance._series:
+                series.end()
     return _with_result(True, result, None, order)
 
 

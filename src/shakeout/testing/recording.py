@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from shakeout.errors import UsageError
+from shakeout.hosts.recorder import NullRecorder
 from shakeout.journal.artifacts import Artifacts
 from shakeout.journal.events import BaseEvent
+from shakeout.journal.samples import PREFIX, SUFFIX
 
 Event = TypeVar("Event", bound=BaseEvent)
 
@@ -29,6 +31,7 @@ class Recording:
         self.began_ns = time.monotonic_ns()
         self._folder = folder
         self._artifacts = Artifacts(folder) if folder is not None else None
+        self._samples = Artifacts(folder, "") if folder is not None else None
         self._lock = threading.Lock()
 
     def write(self, event: BaseEvent) -> BaseEvent:
@@ -42,6 +45,12 @@ class Recording:
         if self._artifacts is None:
             raise UsageError(f"the artifact {name} has no place: make the Recording with a folder")
         return self._artifacts.create(name)
+
+    def samples(self, name: str) -> tuple[str, BinaryIO]:
+        """A fresh file for samples in the folder, and its name; without a folder, a file in memory."""
+        if self._samples is None:
+            return NullRecorder().samples(name)
+        return self._samples.create(f"{PREFIX}{name}{SUFFIX}")
 
     def artifact_path(self, relative: str) -> Path:
         """Where an artifact is."""
