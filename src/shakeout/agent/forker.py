@@ -31,11 +31,16 @@ class Forker:
     """Has children forked by the zygote and hears of their ends.
 
     Args:
+        zygote: its socket; or what starts it when it is first needed, so that a host that runs nothing but commands
+            costs less time and memory.
         on_lost: called when the zygote is gone; nothing more can be forked then.
     """
 
-    def __init__(self, zygote: socket.socket, reactor: Reactor, on_lost: Callable[[], None]) -> None:
-        self._zygote = zygote
+    def __init__(
+        self, zygote: socket.socket | Callable[[], socket.socket], reactor: Reactor, on_lost: Callable[[], None]
+    ) -> None:
+        self._start = zygote
+        self._zygote: socket.socket | None = None
         self._reader = FrameReader()
         self._on_lost = on_lost
         self._orders: dict[int, tuple[OnForked, OnExit]] = {}
@@ -45,10 +50,10 @@ class Forker:
         self._lost = False
         #: What the zygote has not taken yet. Never waited for: it may be waiting itself, for its reports to be read.
         self._waiting: deque[tuple[bytes, tuple[int, ...]]] = deque()
-        zygote.setblocking(False)
-        self._fd = zygote.fileno()
+        self._fd = -1
         self._reactor = reactor
-        reactor.watch(self._fd, READ, self._ready)
+        if isinstance(zygote, socket.socket):
+            self._engage()
 
     def next_sequence(self) -> int:
         """A number for the next order."""
@@ -77,7 +82,8 @@ class Forker:
 
     def rest(self) -> None:
         """The host is free: the zygote need keep nothing ready."""
-        self._send(frame(_encode(Rest())), ())
+        if self._zygote is not None:
+            self._send(frame(_encode(Rest())), ())
 
     def settle(self) -> None:
         """Wait until it is known as which process every order runs: what is to be ended must have a number."""
@@ -87,6 +93,15 @@ class Forker:
             poll.register(self._fd, READ | WRITE if self._waiting else READ)
             for _, events in poll.poll(rest * 1000):
                 self._ready(events)
+
+    def _engage(self) -> socket.socket:
+        """The zygote, which may have to be started."""
+        if self._zygote is None:
+            self._zygote = self._start if isinstance(self._start, socket.socket) else self._start()
+            self._zygote.setblocking(False)
+            self._fd = self._zygote.fileno()
+            self._reactor.watch(self._fd, READ, self._ready)
+        return self._zygote
 
     def _send(self, data: bytes, fds: tuple[int, ...]) -> None:
         if not self._waiting:
@@ -100,7 +115,8 @@ class Forker:
     def _try(self, data: bytes, fds: tuple[int, ...]) -> int:
         """Send as much as goes now; 0 also if the zygote is gone, which reading tells."""
         try:
-            return socket.send_fds(self._zygote, [data], list(fds)) if fds else self._zygote.send(data)
+            zygote = self._engage()
+            return socket.send_fds(zygote, [data], list(fds)) if fds else zygote.send(data)
         except OSError:
             return 0
 
@@ -126,7 +142,7 @@ class Forker:
 
     def _receive(self) -> None:
         try:
-            data = self._zygote.recv(READ_SIZE)
+            data = self._engage().recv(READ_SIZE)
         except BlockingIOError:
             return
         except OSError:

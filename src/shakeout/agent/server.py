@@ -13,8 +13,11 @@ from typing import Any
 import shakeout
 from shakeout.agent.children import Children
 from shakeout.agent.forker import Forker
-from shakeout.agent.lease import Lease
+from shakeout.agent.lease import Lease, since_when
+from shakeout.agent.line import Line, Waiting
+from shakeout.agent.look import Look
 from shakeout.agent.properties import Value
+from shakeout.agent.reservation import LONGEST_OWNER, ReservationFile, described, printable
 from shakeout.agent.session import Session, home_directory
 from shakeout.agent.undo import UndoLog, boot_id, failures, replay
 from shakeout.errors import LeaseHeld
@@ -37,7 +40,7 @@ class Agent:
 
     Args:
         reactor: its loop; made after the zygote was forked.
-        zygote: the socket of the zygote.
+        zygote: the socket of the zygote, or what starts it when it is first needed.
         state: a directory of its own for the lease and the undo log.
         properties: what Welcome says of the host.
         environment: the variables that jobs start with.
@@ -46,7 +49,7 @@ class Agent:
     def __init__(
         self,
         reactor: Reactor,
-        zygote: socket.socket,
+        zygote: socket.socket | Callable[[], socket.socket],
         state: Path,
         properties: dict[str, Value],
         environment: dict[str, str],
@@ -62,9 +65,14 @@ class Agent:
         self._lease = Lease(str(state / "lease"))
         self._mark_path = state / "mark"
         self._holder: Session | None = None
-        #: What the holder's controller is called.
-        self._controller = ""
+        #: What the holder's controller is called, and since when it has the host.
+        self._controller, self._since = "", 0.0
         self._kept = False
+        self.reservation = ReservationFile(state / "reservation")
+        self._line = Line(
+            state / "line", reactor, self.children, self.reservation, admit=self._admit, holder=self.holder,
+            lease=self._lease.path, leased=lambda: self._holder is not None,
+        )  # fmt: skip
         self._peers: set[Peer] = set()
         self._attached = 0
         #: Why it ended before it was told to; "" if it did not.
@@ -134,13 +142,14 @@ class Agent:
 
     def close(self) -> None:
         """End all sessions (their hosts are put back) and connections."""
+        self._line.close()
         for peer in list(self._peers):
             peer.connection.close("the agent is ending")
 
     # -- for peers and sessions -----------------------------------------------------------------------
 
-    def welcome(self, peer: Peer, hello: Hello) -> Session | Refused:
-        """Open a session for *hello*, or say why not."""
+    def welcome(self, peer: Peer, hello: Hello) -> Session | Look | Refused | None:
+        """Open a session for *hello*, or say why not; None: it stands in line, and `Peer.admit` is called later."""
         low, high = max(hello.versions[0], PROTOCOLS[0]), min(hello.versions[1], PROTOCOLS[1])
         if low > high:
             return Refused(
@@ -156,12 +165,36 @@ class Agent:
             )
         if hello.role == "attach":
             return self._attach(peer, hello)
-        if self._holder is not None:
-            if not self._kept or hello.run != self._holder.run:
-                return Refused("lease", f"the host is held by {self._controller}", holder=self._controller)
+        owner = peer.identity or printable(hello.owner, LONGEST_OWNER)
+        if hello.role == "look":
+            return Look(self, peer.connection, owner)
+        if self._holder is not None and self._kept and hello.run == self._holder.run:
             return self._take_over(peer, hello)
+        before = self._line.first_for(owner)
+        if before and not hello.wait:
+            holder = self.holder()
+            return Refused(
+                "lease",
+                f"the host is held by {holder}, and {before} stand in line for it" if holder
+                else f"the host is about to be given to the first of {before} who stand in line for it",
+                holder=self._controller,
+            )  # fmt: skip
+        answer: Session | Refused = Refused("lease", "") if before else self._begin(peer, hello, owner)
+        if isinstance(answer, Session) or not hello.wait:
+            return answer
+        return self._line.join(peer, hello, owner)
+
+    def _begin(self, peer: Peer, hello: Hello, owner: str) -> Session | Refused:
+        """Give the host to *peer*, or say who is in the way."""
+        kept_for = self.reservation.current()
+        if kept_for is not None and kept_for.owner != owner:
+            return Refused("reserved", f"the host is {described(kept_for)}", holder=kept_for.owner)
+        if self._holder is not None:
+            return Refused("lease", f"the host is held by {self.holder()}", holder=self._controller)
+        controller = printable(hello.controller, 400)
+        controller = f"{owner} ({controller})" if owner else controller
         try:
-            self._lease.take(hello.controller)
+            self._lease.take(controller)
         except LeaseHeld as error:
             return Refused("lease", str(error), holder=error.holder)
         try:
@@ -173,8 +206,30 @@ class Agent:
         except BaseException:
             self._lease.release()
             raise
-        self._controller = hello.controller
+        self._controller, self._since = controller, time.time()
         return self._holder
+
+    def _admit(self, turn: Waiting) -> Refused | None:
+        """It is the turn of somebody in line; what is still in the way."""
+        try:
+            answer = self._begin(turn.peer, turn.hello, turn.owner)
+        except Exception as error:  # noqa: BLE001 - a full disk, say: the others shall have their turns
+            turn.peer.connection.close(f"the session could not be opened: {type(error).__name__}: {error}")
+            return None
+        if isinstance(answer, Refused):
+            return answer
+        turn.peer.admit(turn.hello, answer)
+        return None
+
+    def holder(self) -> str:
+        """Who has the host, and since when; "" if nobody has."""
+        if self._holder is not None:
+            return since_when(self._controller, self._since)
+        return since_when(*self._lease.noted())
+
+    def reservation_changed(self) -> None:
+        """Somebody has made or ended a reservation: others may be next."""
+        self.reactor.call_soon(self._line.advance)
 
     def _take_over(self, peer: Peer, hello: Hello) -> Session:
         """The run that has kept the host is back: what it left is its own again, to be ended and undone."""
@@ -192,22 +247,26 @@ class Agent:
         self._attached += 1
         return Session(self, peer.connection, hello.run, f"{holder.mark}-{self._attached}", attached=True)
 
-    def greeting(self, hello: Hello, session: Session) -> Welcome:
+    def greeting(self, hello: Hello, session: Session | Look) -> Welcome:
         """The welcome of an open session."""
-        version = min(hello.versions[1], PROTOCOLS[1])
-        return Welcome(version, time.monotonic_ns(), self._boot_id, self.properties, session.mark, shakeout.__version__)
+        looks = isinstance(session, Look)
+        return Welcome(
+            min(hello.versions[1], PROTOCOLS[1]), time.monotonic_ns(), self._boot_id, self.properties, session.mark,
+            shakeout.__version__, self.holder() if looks else "", self.reservation.current() if looks else None,
+        )  # fmt: skip
 
     def keep(self, session: Session) -> None:
         """The host stays as it is, and its run's, until it is removed."""
         self._kept = True
 
-    def release(self, session: Session) -> None:
+    def release(self, session: Session | Look) -> None:
         """*session* is over: the host is free again."""
         if session is self._holder and not self._kept:
             self._holder = None
             self._mark_path.unlink(missing_ok=True)
             self._lease.release()
             self.forker.rest()
+            self.reactor.call_soon(self._line.advance)
 
     def _lose_zygote(self) -> None:
         """Nothing can be forked any more: everything is put back, and whoever started this may start it again."""
@@ -217,6 +276,7 @@ class Agent:
     def forget(self, peer: Peer) -> None:
         """A connection has ended."""
         self._peers.discard(peer)
+        self._line.leave(peer)
 
 
 class Peer:
@@ -224,7 +284,9 @@ class Peer:
 
     def __init__(self, agent: Agent, transport: Transport, pid: int) -> None:
         self._agent = agent
-        self._session: Session | None = None
+        self._session: Session | Look | None = None
+        #: Who the connection itself says is there (its certificate); "" if it says nothing.
+        self.identity: str = getattr(transport, "identity", "")
         #: Whether it has said nothing yet.
         self.silent = True
         self._process = _watch_process(pid, agent.reactor, lambda: self.connection.close("its process has ended"))
@@ -235,8 +297,8 @@ class Peer:
         if self._session is not None:
             self._session.handle(message)
             return
-        if not isinstance(message, Hello):
-            self.connection.close("the first message was no Hello")
+        if not isinstance(message, Hello) or not self.silent:
+            self.connection.close("the first message was no Hello" if self.silent else "it was not its turn yet")
             return
         self._patience.cancel()
         self.silent = False
@@ -245,8 +307,13 @@ class Peer:
             self.connection.send(answer)
             self.connection.when_drained(lambda: self.connection.close("refused"))
             return
-        self._session = answer
-        self.connection.send(self._agent.greeting(message, answer))
+        if answer is not None:
+            self.admit(message, answer)
+
+    def admit(self, hello: Hello, session: Session | Look) -> None:
+        """The session that was asked for is open."""
+        self._session = session
+        self.connection.send(self._agent.greeting(hello, session))
 
     def _closed(self, reason: str) -> None:
         self._patience.cancel()

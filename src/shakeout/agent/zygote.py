@@ -311,7 +311,7 @@ def set_environment(environment: dict[str, str]) -> None:
 
 
 def start_zygote(environment: dict[str, str]) -> tuple[int, socket.socket]:
-    """Fork the zygote of this process, which must have neither threads nor a loop yet; its pid and socket.
+    """Fork the zygote of this process, which must have no threads; its pid and socket.
 
     Args:
         environment: the variables that all its children start with.

@@ -92,10 +92,9 @@ def _run(plan: HostPlan, listener: socket.socket, report: int, switch: Netlink) 
     os.mkdir(STATE, 0o700)  # noqa: PTH102
     environment = {**plan.environment, HOST: plan.order.name}
     os.chdir(environment["HOME"] if os.path.isdir(environment["HOME"]) else "/")  # noqa: PTH112
-    _, zygote = start_zygote(environment)
     reactor = Reactor()
     properties = {**plan.properties, "hostname": plan.order.name}
-    agent = Agent(reactor, zygote, state, properties, environment)
+    agent = Agent(reactor, lambda: start_zygote(environment)[1], state, properties, environment)
     agent.listen(listener)
     os.write(report, b"ready")
     os.close(report)

@@ -55,7 +55,7 @@ def test_an_order_that_is_long_goes_another_way(host: Host) -> None:
 
 def test_one_is_kept_ready_after_a_first_module_and_none_on_a_free_host(host: Host) -> None:
     named = "grep -sl '^shakeout-zygote$' /proc/[0-9]*/comm | wc -l"
-    host.wait_for(f"[ $({named}) = 1 ]", timeout=20)  # also where an earlier session had modules
+    host.wait_for(f"[ $({named}) -le 1 ]", timeout=20)  # also where an earlier session had modules
     host.run(cases.Remembers())
     host.wait_for(f"[ $({named}) = 2 ]", timeout=20)
     host.run(cases.Remembers())
