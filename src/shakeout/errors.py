@@ -15,6 +15,7 @@
     ├── HostError                      3: broke while running
     │   ├── AgentUnreachable           nobody answered
     │   ├── LeaseHeld                  another controller has the host
+    │   │   └── HostReserved           it is kept for somebody else
     │   ├── HostLost                   the connection ended in mid-session
     │   ├── LabEnded                   the laboratory ended, though nobody told it to
     │   ├── ProtocolError              the other side does not speak the protocol
@@ -154,6 +155,14 @@ class LeaseHeld(HostError):
     def __init__(self, message: str, host: str = "", holder: str = "") -> None:
         self.holder = holder
         super().__init__(message, host)
+
+
+class HostReserved(LeaseHeld):
+    """The host is reserved for somebody else.
+
+    Attributes:
+        holder: whom for.
+    """
 
 
 class HostLost(HostError):

@@ -13,10 +13,10 @@ from shakeout.errors import LeaseHeld
 
 
 class Lease:
-    """A lock on a file; its content says who holds it."""
+    """A lock on a file; its content says who holds it, and the file's time since when."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
         self._fd = -1
 
     def take(self, holder: str) -> None:
@@ -25,16 +25,33 @@ class Lease:
         Raises:
             LeaseHeld: somebody else has it; `holder` says who.
         """
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            other = os.pread(fd, 512, 0).decode(errors="replace").strip()
+            other, since = _note(fd)
             os.close(fd)
-            raise LeaseHeld(f"the host is held by {other or 'another controller'}", holder=other) from None
+            text = f"the host is held by {since_when(other or 'another controller', since)}"
+            raise LeaseHeld(text, holder=other) from None
         os.ftruncate(fd, 0)
-        os.pwrite(fd, holder.encode()[:512], 0)
+        os.pwrite(fd, holder.encode(errors="replace")[:512], 0)
         self._fd = fd
+
+    @property
+    def mine(self) -> bool:
+        """Whether it is held through this object."""
+        return self._fd >= 0
+
+    def noted(self) -> tuple[str, float]:
+        """Who holds it as the file says, "" for nobody, and since when (wall time); the lock itself is not tried."""
+        try:
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return "", 0.0
+        try:
+            return _note(fd)
+        finally:
+            os.close(fd)
 
     def release(self) -> None:
         """Give it back; harmless when it is not held."""
@@ -42,3 +59,15 @@ class Lease:
             os.ftruncate(self._fd, 0)
             os.close(self._fd)
             self._fd = -1
+
+
+def since_when(holder: str, since: float) -> str:
+    """Who holds a host, and since when in this machine's time."""
+    from shakeout.agent.reservation import clock_time
+
+    return f"{holder} since {clock_time(since)}" if since else holder
+
+
+def _note(fd: int) -> tuple[str, float]:
+    text = os.pread(fd, 512, 0).decode(errors="replace")
+    return "".join(char if char.isprintable() else "?" for char in text.strip()), os.fstat(fd).st_mtime

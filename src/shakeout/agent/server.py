@@ -170,19 +170,17 @@ class Agent:
             return Look(self, peer.connection, owner)
         if self._holder is not None and self._kept and hello.run == self._holder.run:
             return self._take_over(peer, hello)
-        before = self._line.first_for(owner)
-        if before and not hello.wait:
-            holder = self.holder()
-            return Refused(
-                "lease",
-                f"the host is held by {holder}, and {before} stand in line for it" if holder
-                else f"the host is about to be given to the first of {before} who stand in line for it",
-                holder=self._controller,
-            )  # fmt: skip
-        answer: Session | Refused = Refused("lease", "") if before else self._begin(peer, hello, owner)
+        before = self._line.before(owner)
+        answer: Session | Refused = self._later(before) if before else self._begin(peer, hello, owner)
         if isinstance(answer, Session) or not hello.wait:
             return answer
         return self._line.join(peer, hello, owner)
+
+    def _later(self, before: int) -> Refused:
+        """*before* others stand in line already."""
+        holder = self.holder()
+        text = f"the host is held by {holder}" if holder else "the host is about to be given to the next in line"
+        return Refused("lease", f"{text}, and {before} stand in line for it", holder=self._controller)
 
     def _begin(self, peer: Peer, hello: Hello, owner: str) -> Session | Refused:
         """Give the host to *peer*, or say who is in the way."""
@@ -225,7 +223,16 @@ class Agent:
         """Who has the host, and since when; "" if nobody has."""
         if self._holder is not None:
             return since_when(self._controller, self._since)
-        return since_when(*self._lease.noted())
+        holder, since = self._lease.noted()
+        if not holder:
+            return ""
+        try:
+            self._lease.take("an agent that puts the host back")
+        except LeaseHeld:
+            return since_when(holder, since)
+        self._clear_up()  # that was an agent beside this one, which was killed
+        self._lease.release()
+        return ""
 
     def reservation_changed(self) -> None:
         """Somebody has made or ended a reservation: others may be next."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from shakeout.errors import (
     AgentUnreachable,
     DeviceError,
+    HostReserved,
     JobError,
     LabLacks,
     LeaseHeld,
@@ -41,6 +42,8 @@ def refused_error(message: Refused, host: str) -> ShakeoutError:
     """A session was refused."""
     if message.code == "lease":
         return LeaseHeld(message.text, host, message.holder)
+    if message.code == "reserved":
+        return HostReserved(message.text, host, message.holder)
     if message.code in ("version", "release"):
         return VersionMismatch(message.text, host)
     return AgentUnreachable(message.text, host)

@@ -36,6 +36,7 @@ from shakeout.wire.messages import (
     JobDone,
     Listing,
     Output,
+    Queued,
     Refusal,
     Refused,
     SourceText,
@@ -100,17 +101,38 @@ class Session:
         self._closing = False
         self._keeps = False
         self._closed = False
+        #: The place in line, while it stands there.
+        self.queued: Queued | None = None
+        self._on_news: Callable[[], None] | None = None
         self._connection = Connection(transport, reactor, controller_decoder(), self._message, self._lost)
         self._pulse = Pulse(name, self._connection, reactor, self.recorder, lambda: not (self._closed or self._closing))
 
     # -- opening and closing --------------------------------------------------------------------------
 
-    def begin(self, role: Literal["control", "attach"] = "control") -> None:
-        """Say Hello; `welcome` waits for the answer."""
+    def begin(
+        self,
+        role: Literal["control", "attach"] = "control",
+        *,
+        wait: bool = False,
+        on_news: Callable[[], None] | None = None,
+    ) -> None:
+        """Say Hello; `welcome` waits for the answer.
+
+        Args:
+            wait: stand in line for a host that is held (`queued` says where).
+            on_news: called, in the loop's thread, when the place has changed, and when the session is open or will not
+                be (`answered`).
+        """
         controller = f"{socket.gethostname()}:{os.getpid()} run {self.run}"
+        self._on_news = on_news
         self._hello_ns = time.monotonic_ns()
-        hello = Hello(PROTOCOLS, controller, self.run, role, shakeout.__version__)
+        hello = Hello(PROTOCOLS, controller, self.run, role, shakeout.__version__, own_name(), wait)
         self._connection.send(hello)
+
+    @property
+    def answered(self) -> bool:
+        """Whether it is known that the session is open, or why it will not be: then `welcome` returns at once."""
+        return self._opened.done
 
     def welcome(self, timeout: float = OPEN_TIMEOUT) -> None:
         """Wait until the session is open.
@@ -118,6 +140,7 @@ class Session:
         Raises:
             AgentUnreachable: no answer within *timeout* seconds.
             LeaseHeld: another controller has the host.
+            HostReserved: it is kept for somebody else.
             VersionMismatch: the agent is of another release.
         """
         if not self._opened.wait(timeout):
@@ -333,13 +356,22 @@ class Session:
         elif isinstance(message, Welcome):
             if self._opened.done or not PROTOCOLS[0] <= message.version <= PROTOCOLS[1]:
                 raise ProtocolError(f"a Welcome to protocol {message.version} came, which nobody had asked for")
+            if self.queued is not None:  # nobody knows how long that was under way: the next look at the clock is one
+                self._hello_ns = time.monotonic_ns()
             self._pulse.begin(self._hello_ns, message.host_ns)
             self._opened.set(message)
+            self._tell()
+        elif isinstance(message, Queued):
+            if self._opened.done:
+                raise ProtocolError("a place in line came, though the session is open")
+            self.queued = message
+            self._tell()
         elif isinstance(message, Refused):
             if self._opened.done:
                 raise ProtocolError("the session was refused when it had long begun")
             self._closing = True
             self._opened.fail(refused_error(message, self.name))
+            self._tell()
         elif isinstance(message, Ended):
             if not self._closing:
                 raise ProtocolError("the session was ended when nobody had asked for it")
@@ -355,6 +387,7 @@ class Session:
             self.lost = reason or "its agent ended the connection"
             self.recorder.write(HostLostEvent(host=self.name, reason=self.lost))
         self._opened.fail(AgentUnreachable(reason or "its agent ended the connection", self.name))
+        self._tell()
         self._ended.fail(HostLost(reason or "its agent ended the connection", self.name))
         for job in self.jobs.open():
             if self._keeps and not reason:
@@ -366,8 +399,23 @@ class Session:
         self._requests.fail_all(self._loss)
         self._gone.set(True)
 
+    def _tell(self) -> None:
+        if self._on_news is not None:
+            self._on_news()
+
     def _loss(self) -> HostLost:
         return HostLost(self.lost or "its connection ended", self.name)
+
+
+def own_name() -> str:
+    """Who runs this program, as "user@machine": for reservations, and for whoever finds a host held."""
+    import pwd
+
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = str(os.geteuid())
+    return f"{user}@{socket.gethostname()}"
 
 
 def connect_unix(path: str) -> UnixTransport:

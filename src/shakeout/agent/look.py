@@ -1,0 +1,96 @@
+"""A look at this host: what somebody may ask and say who does not hold it, while somebody else may."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from shakeout.errors import LabLacks, ShakeoutError
+from shakeout.wire.connection import Connection
+from shakeout.wire.messages import (
+    Answer,
+    Ended,
+    EndSession,
+    Inspect,
+    Refusal,
+    Reserve,
+    Step,
+    Sync,
+    SyncReply,
+    Unreserve,
+)
+from shakeout.wire.plain import pack
+
+if TYPE_CHECKING:
+    from shakeout.agent.server import Agent
+
+
+class Look:
+    """Answers questions and keeps reservations; holds nothing, changes nothing, undoes nothing.
+
+    Args:
+        owner: who asks.
+    """
+
+    #: No process is started for it.
+    mark = ""
+
+    def __init__(self, agent: Agent, connection: Connection, owner: str) -> None:
+        self._agent = agent
+        self._connection = connection
+        self._owner = owner
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            Sync: self._sync,
+            Reserve: self._reserve,
+            Unreserve: self._unreserve,
+            Inspect: self._inspect,
+            EndSession: lambda _: connection.send(Ended()),
+        }
+
+    def handle(self, message: msgspec.Struct) -> None:
+        """Carry out one message; one that a look has no right to ends the connection."""
+        handler = self._handlers.get(type(message))
+        if handler is None:
+            self._connection.close(f"a {type(message).__name__} is not for somebody who only looks")
+            return
+        handler(message)
+
+    def close(self) -> tuple[Step, ...]:
+        """There is nothing to end."""
+        return ()
+
+    def _sync(self, order: Sync) -> None:
+        self._connection.send(SyncReply(order.sequence, order.t_ns, time.monotonic_ns()))
+
+    def _reserve(self, order: Reserve) -> None:
+        def change() -> bytes:
+            self._agent.reservation.set(self._owner, order.seconds, order.reason)
+            self._agent.reservation_changed()
+            return pack({"holder": self._agent.holder(), "owner": self._owner})
+
+        self._answer(order.id, change)
+
+    def _unreserve(self, order: Unreserve) -> None:
+        def change() -> bytes:
+            ended = self._agent.reservation.clear(self._owner, force=order.force)
+            self._agent.reservation_changed()
+            return pack({"owner": ended.owner if ended else "", "reason": ended.reason if ended else ""})
+
+        self._answer(order.id, change)
+
+    def _inspect(self, order: Inspect) -> None:
+        def inspect() -> bytes:
+            raise LabLacks("this release cannot inspect hosts")
+
+        self._answer(order.id, inspect)
+
+    def _answer(self, request: int, action: Callable[[], bytes]) -> None:
+        try:
+            self._connection.send(Answer(request, action()))
+        except LabLacks as error:
+            self._connection.send(Refusal(request, "lacks", str(error)))
+        except ShakeoutError as error:
+            self._connection.send(Refusal(request, "usage", str(error)))
