@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ class Job:
         assert self._outcome.passed, self._outcome
         return True
 
+    def kill(self, signalnum: int = signal.SIGKILL) -> None:
+        self._process.process.send_signal(signalnum)
+
     @property
     def result(self) -> Any:
         assert self._outcome is not None
@@ -55,7 +59,7 @@ def main() -> int:
     names |= {name: getattr(params, name) for name in params.__all__}
     tried = failed = 0
     for name in (*modules.BUILTIN, "BaseTestModule"):
-        hosts = {"m1": Host(), "m2": Host(), "m2_address": "127.0.0.1"}
+        hosts: dict[str, Any] = {"m1": Host(), "m2": Host(), "m2_address": "127.0.0.1", "signal": signal}
         [example] = doctest.DocTestFinder(recurse=False).find(names[name], name, globs=names | hosts)
         outcome = doctest.DocTestRunner().run(example)
         assert outcome.attempted > 0, f"{name} has no example"

@@ -12,6 +12,7 @@ from shakeout.modules.base import BaseTestModule
 from shakeout.modules.order import encode_order
 from shakeout.modules.outcome import Outcome, decode_outcome
 from shakeout.modules.source import order_for
+from shakeout.wire.samples import SampleFrame, SampleFrames
 
 PROGRAM = """
 import sys
@@ -27,17 +28,22 @@ class ModuleProcess:
 
     Args:
         before: shell commands that prepare a network namespace of its own; "" for none.
+        within: the name of a network namespace that is there already.
     """
 
-    def __init__(self, module: BaseTestModule, before: str = "", **options: Any) -> None:
+    def __init__(self, module: BaseTestModule, before: str = "", within: str = "", **options: Any) -> None:
         self._result, write = os.pipe()
         argv = [sys.executable, "-c", PROGRAM, str(write), encode_order(order_for(module, "m1")[0]).hex()]
         if before:
             argv = ["unshare", "-n", "sh", "-c", before + '; exec "$@"', "sh", *argv]
+        if within:
+            argv = ["ip", "netns", "exec", within, *argv]
         self.process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, pass_fds=[write], **options
         )
         os.close(write)
+        #: What it sent of its series, until `outcome` has returned.
+        self.samples: list[SampleFrame] = []
 
     def __enter__(self) -> ModuleProcess:
         return self
@@ -57,8 +63,11 @@ class ModuleProcess:
         if signal_number is not None:
             self.process.send_signal(signal_number)
         data = b""
+        frames = SampleFrames()
         while part := os.read(self._result, 1 << 16):
-            data += part
+            found, rest = frames.feed(part)
+            self.samples += found
+            data += rest
         self.process.wait()
         return decode_outcome(data)
 

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from shakeout.modules.base import BaseTestModule as BaseTestModule
+    from shakeout.modules.interfacemonitor import InterfaceMonitor as InterfaceMonitor
+    from shakeout.modules.iperf import IperfClient as IperfClient
+    from shakeout.modules.iperf import IperfServer as IperfServer
     from shakeout.modules.ping import Ping as Ping
     from shakeout.modules.tcp import TcpConnect as TcpConnect
     from shakeout.modules.tcp import TcpListen as TcpListen
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
 #: The test modules that come with shakeout, and the Python module of each.
 BUILTIN: Final = {
+    "InterfaceMonitor": "interfacemonitor",
+    "IperfClient": "iperf",
+    "IperfServer": "iperf",
     "Ping": "ping",
     "TcpConnect": "tcp",
     "TcpListen": "tcp",

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import NamedTuple, NoReturn
 
@@ -19,7 +20,7 @@ class Finished(NamedTuple):
 
     Attributes:
         status: exit status, or minus the number of the signal that ended it.
-        output: what it wrote to stdout and stderr: the first and last 64 KiB if it was more.
+        output: what it wrote to stdout and stderr: the first and last 64 KiB (or *keep*) if it was more.
         stopped: it was stopped: by its deadline, or because somebody interrupted the module.
     """
 
@@ -32,20 +33,31 @@ class _Terminated(BaseException):
     """SIGTERM came."""
 
 
-def run_command(argv: list[str], env: dict[str, str], *, deadline: float | None = None) -> Finished:
+def run_command(
+    argv: list[str],
+    env: dict[str, str],
+    *,
+    deadline: float | None = None,
+    keep: int = _KEPT,
+    started: Callable[[int], None] | None = None,
+    said: Callable[[bytes], None] | None = None,
+) -> Finished:
     """Run *argv* with *env* over this process's environment; no shell, no standard input.
 
     SIGINT to this process interrupts the command, whose last words still count; SIGTERM ends both.
 
     Args:
         deadline: seconds after which the command gets SIGINT.
+        keep: bytes that are kept of the beginning of its output, and of its end, if it is more than both.
+        started: called with the command's pid as soon as it runs.
+        said: called with each piece of output as it comes, for programs that tell something while they run.
 
     Raises:
         FileNotFoundError: there is no such command.
     """
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
-        return _Command(argv, env, deadline).finish()
+        return _Command(argv, env, deadline, keep).finish(started, said)
     except _Terminated:
         _die_of_sigterm()
     finally:
@@ -55,7 +67,8 @@ def run_command(argv: list[str], env: dict[str, str], *, deadline: float | None 
 class _Command:
     """A command that runs; always ended and reaped when `finish` returns or raises."""
 
-    def __init__(self, argv: list[str], env: dict[str, str], deadline: float | None) -> None:
+    def __init__(self, argv: list[str], env: dict[str, str], deadline: float | None, keep: int) -> None:
+        self._keep = keep
         self._output, write = os.pipe()
         try:
             self._pid = os.posix_spawnp(
@@ -78,13 +91,18 @@ class _Command:
         self._stopping = False
         self._head, self._tail = bytearray(), bytearray()
 
-    def finish(self) -> Finished:
+    def finish(
+        self, started: Callable[[int], None] | None = None, said: Callable[[bytes], None] | None = None
+    ) -> Finished:
         """Read what the command writes until it ends."""
         status: int | None = None
         try:
             while True:
                 try:
-                    if not self._read():
+                    if started is not None:
+                        tell, started = started, None
+                        tell(self._pid)
+                    if not self._read(said):
                         break
                 except KeyboardInterrupt:
                     self._stop()
@@ -97,16 +115,18 @@ class _Command:
         text = (self._head + self._tail).decode(errors="backslashreplace")
         return Finished(os.waitstatus_to_exitcode(status), text, self._stopping)
 
-    def _read(self) -> bool:
+    def _read(self, said: Callable[[bytes], None] | None) -> bool:
         """Wait for output or the deadline; False if no more will come."""
         left = None if self._until is None else max(0.0, self._until - time.monotonic())
         if not select.select([self._output], [], [], left)[0]:
             self._stop()
             return True
         data = os.read(self._output, 1 << 16)
-        room = max(0, _KEPT - len(self._head))
+        room = max(0, self._keep - len(self._head))
         self._head += data[:room]
-        self._tail = (self._tail + data[room:])[-_KEPT:]
+        self._tail = (self._tail + data[room:])[-self._keep :]
+        if said is not None and data:
+            said(data)
         return bool(data)
 
     def _stop(self) -> None:
