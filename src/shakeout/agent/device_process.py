@@ -17,6 +17,7 @@ import msgspec
 from shakeout.agent.forking import ForkOrder
 from shakeout.agent.undo import UndoLog
 from shakeout.devices.base import Device
+from shakeout.devices.carrier import links_with
 from shakeout.devices.kinds import BUILT_IN
 from shakeout.devices.netlink import Netlink
 from shakeout.devices.table import DeviceInfo, DeviceTable
@@ -110,7 +111,9 @@ class DeviceServer:
 def serve(channel: socket.socket, order: ForkOrder, codes: CodeCache) -> int:
     """Serve the calls that come over *channel* until it ends."""
     mark_agent()
-    table = DeviceTable(Netlink(), UndoLog(order.undo_log), protected=order.protected)
+    netlink = Netlink()
+    protected = links_with(netlink, order.local_address) if order.local_address else ()
+    table = DeviceTable(netlink, UndoLog(order.undo_log), protected=protected)
     server = DeviceServer(table, codes)
     reader = FrameReader()
     while data := channel.recv(1 << 16):

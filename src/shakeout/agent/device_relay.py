@@ -22,7 +22,11 @@ _decoder = msgspec.msgpack.Decoder(Answer | Refusal)
 
 
 class DeviceRelay:
-    """One session's device process, where shipped device classes live; thrown away with the session."""
+    """One session's device process, where shipped device classes live; thrown away with the session.
+
+    Args:
+        local_address: of the session's connection: the interface that has it must not change.
+    """
 
     def __init__(
         self,
@@ -30,11 +34,13 @@ class DeviceRelay:
         forker: Forker,
         send: Callable[[msgspec.Struct], None],
         undo_log: str,
+        local_address: str = "",
     ) -> None:
         self._reactor = reactor
         self._forker = forker
         self._send = send
         self._undo_log = undo_log
+        self._local_address = local_address
         self._connection: Connection | None = None
         self._pid = 0
         self._open: set[int] = set()
@@ -68,7 +74,9 @@ class DeviceRelay:
         if self._connection is None:
             ours, theirs = socket.socketpair()
             null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-            order = ForkOrder(self._forker.next_sequence(), "devices", undo_log=self._undo_log)
+            order = ForkOrder(
+                self._forker.next_sequence(), "devices", undo_log=self._undo_log, local_address=self._local_address
+            )
             self._forker.fork(order, (null, null, null, theirs.fileno()), self._forked, self._exited)
             os.close(null)
             theirs.close()

@@ -23,9 +23,9 @@ class ForkOrder(msgspec.Struct, frozen=True, array_like=True, tag=True):
     cwd: str = ""
     user: str = ""
     netns: str = ""
-    #: Of a device process: where its undo log is, and links that must not change.
+    #: Of a device process: where its undo log is, and the address of this host that the session's connection has.
     undo_log: str = ""
-    protected: tuple[int, ...] = ()
+    local_address: str = ""
 
 
 class SourceOrder(msgspec.Struct, frozen=True, array_like=True, tag=True):

@@ -82,7 +82,9 @@ class Session:
 
     def _add_control_handlers(self, agent: Agent, connection: Connection) -> None:
         self._undo = UndoLog(agent.undo_path)
-        self._devices = DeviceRelay(agent.reactor, agent.forker, connection.send, str(agent.undo_path))
+        self._devices = DeviceRelay(
+            agent.reactor, agent.forker, connection.send, str(agent.undo_path), connection.local_address
+        )
         self._transfers = Transfers(connection, agent.reactor, self._before_files, agent.home)
         self._handlers |= {
             SourceText: self._source,

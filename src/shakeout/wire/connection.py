@@ -62,6 +62,11 @@ class Connection:
         return self._transport.passes_fds
 
     @property
+    def local_address(self) -> str:
+        """The address of this end; "" for a connection within the machine."""
+        return self._transport.local_address
+
+    @property
     def backlog(self) -> bool:
         """Whether the other side is slower than we are, at the moment."""
         return bool(self._waiting)

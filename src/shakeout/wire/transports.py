@@ -22,6 +22,8 @@ class Transport(Protocol):
 
     #: Whether `send` can pass descriptors.
     passes_fds: bool
+    #: The address of this end, if it is one of this machine's network; "" for a connection within the machine.
+    local_address: str
 
     def fileno(self) -> int:
         """What to watch: readable when `receive` has something."""
@@ -43,6 +45,7 @@ class UnixTransport:
     """A connected unix stream socket."""
 
     passes_fds = True
+    local_address = ""
 
     def __init__(self, connected: socket.socket) -> None:
         connected.setblocking(False)
@@ -84,11 +87,16 @@ class UnixTransport:
 
 
 class PipesTransport:
-    """Two pipes, one for each direction: a process's standard input and output. It owns both descriptors."""
+    """Two pipes, one for each direction: a process's standard input and output. It owns both descriptors.
+
+    Args:
+        local_address: where what is at the other end of the pipes (sshd, say) has its connection.
+    """
 
     passes_fds = False
 
-    def __init__(self, read: int, write: int) -> None:
+    def __init__(self, read: int, write: int, local_address: str = "") -> None:
+        self.local_address = local_address
         os.set_blocking(read, False)
         os.set_blocking(write, False)
         self._read = read
@@ -124,6 +132,7 @@ class MemoryTransport:
     """One end of a pair that lives in this process: for tests and for an agent in the same interpreter."""
 
     passes_fds = True
+    local_address = ""
 
     def __init__(self) -> None:
         self._ready = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
