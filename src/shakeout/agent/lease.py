@@ -25,7 +25,8 @@ class Lease:
         Raises:
             LeaseHeld: somebody else has it; `holder` says who.
         """
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        while (fd := self._open()) < 0:
+            pass  # an agent that left has removed it at this moment
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -33,9 +34,28 @@ class Lease:
             os.close(fd)
             text = f"the host is held by {since_when(other or 'another controller', since)}"
             raise LeaseHeld(text, holder=other) from None
+        if not self._stands(fd):
+            os.close(fd)
+            self.take(holder)
+            return
         os.ftruncate(fd, 0)
         os.pwrite(fd, holder.encode(errors="replace")[:512], 0)
         self._fd = fd
+
+    def _open(self) -> int:
+        """The file, made with its folder if need be; -1 if that has just been removed."""
+        try:
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(self.path), 0o700, exist_ok=True)  # noqa: PTH103, PTH120
+            return -1
+
+    def _stands(self, fd: int) -> bool:
+        """Whether *fd*, locked now, is still the file that others find."""
+        try:
+            return os.path.samestat(os.fstat(fd), os.stat(self.path))  # noqa: PTH116
+        except FileNotFoundError:
+            return False
 
     @property
     def mine(self) -> bool:

@@ -127,14 +127,21 @@ class Agent:
 
         self.reactor.watch(listener.fileno(), READ, accept)
 
-    def serve(self, transport: Transport, pid: int = 0) -> None:
+    def serve(self, transport: Transport, pid: int = 0) -> Peer:
         """Serve one connection whose other side has been authenticated.
 
         Args:
             pid: the process there, if it is on this machine: the connection ends with it, although a child of its may
                 still have it open.
         """
-        self._peers.add(Peer(self, transport, pid))
+        peer = Peer(self, transport, pid)
+        self._peers.add(peer)
+        return peer
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody is connected, and no host is kept for somebody who will come back."""
+        return not self._peers and self._holder is None
 
     def stop(self) -> None:
         """Leave the loop; sessions are closed by whoever runs it."""
@@ -299,6 +306,11 @@ class Peer:
         self._process = _watch_process(pid, agent.reactor, lambda: self.connection.close("its process has ended"))
         self.connection = Connection(transport, agent.reactor, agent_decoder(), self._message, self._closed)
         self._patience = agent.reactor.call_later(HELLO_TIMEOUT, lambda: self.connection.close("no Hello came in time"))
+
+    @property
+    def served(self) -> bool:
+        """Whether it has a session: before, it is a stranger or stands in line."""
+        return self._session is not None
 
     def _message(self, message: Any) -> None:
         if self._session is not None:

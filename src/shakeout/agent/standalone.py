@@ -32,8 +32,31 @@ def serve(path: Path, state: Path, ready: Callable[[], None] = lambda: None) -> 
         UsageError: the socket or the directory cannot be made.
         HostError: it had to end by itself.
     """
-    path, state = path.absolute(), state.absolute()
+    path = path.absolute()
     listener = _listener(path)
+    agent = make_agent(state)
+    agent.listen(listener)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: agent.stop())
+    agent.reactor.call_soon(ready)
+    try:
+        agent.reactor.run()
+    finally:
+        agent.close()
+        path.unlink(missing_ok=True)
+    if agent.trouble:
+        raise HostError(agent.trouble)
+
+
+def make_agent(state: Path) -> Agent:
+    """An agent of this process, with a zygote; what one before it left half-done has been undone.
+
+    Descriptors above 2 that are open now stay with the agent alone.
+
+    Raises:
+        UsageError: the directory *state* cannot be made.
+    """
+    state = state.absolute()
     os.chdir(home_directory())
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # each running job has three or more
@@ -45,20 +68,9 @@ def serve(path: Path, state: Path, ready: Callable[[], None] = lambda: None) -> 
     environment = _environment()
     _, zygote = start_zygote(environment)
     become_subreaper()
-    reactor = Reactor()
-    agent = Agent(reactor, zygote, state, collect(), environment)
+    agent = Agent(Reactor(), zygote, state, collect(), environment)
     agent.recover()
-    agent.listen(listener)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: agent.stop())
-    reactor.call_soon(ready)
-    try:
-        reactor.run()
-    finally:
-        agent.close()
-        path.unlink(missing_ok=True)
-    if agent.trouble:
-        raise HostError(agent.trouble)
+    return agent
 
 
 def _listener(path: Path) -> socket.socket:

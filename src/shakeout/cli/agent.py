@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -36,17 +35,7 @@ def agent(path: Path, state: Path | None) -> None:
     undone first.
     """
     from shakeout.agent.standalone import serve
+    from shakeout.agent.statefolder import default_state
 
     path = path.expanduser().absolute()
     serve(path, state or default_state(), lambda: click.echo(f"listening on {path}"))
-
-
-def default_state() -> Path:
-    """The folder of the agent's lease and undo log: one for each user, however many agents are started.
-
-    Not below /run, because changed files have to be put back after a crash of the machine, too.
-    """
-    if os.geteuid() == 0:
-        return Path("/var/lib/shakeout/agent")
-    base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local/state") / "shakeout/agent"

@@ -1,0 +1,120 @@
+"""The agent's end of one ssh connection: finds the agent of this host, or starts it, and hands the connection over.
+
+One agent for a host and user, whoever comes: the second terminal of a run, or another controller, finds the one that
+the first has started. This process then only waits: for the end of its connection, or of itself.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from shakeout.agent.statefolder import StateFolder, default_state
+
+#: What is kept of what the agent prints, for its controller, at most.
+_READ_SIZE = 4096
+
+
+def enter(ready: Callable[[], None], state: Path | None = None) -> NoReturn:
+    """Hand standard input and output to the agent; returns to nobody.
+
+    Args:
+        ready: called when there is an agent.
+        state: the folder of the agent, if not the usual one.
+    """
+    folder = StateFolder(state or default_state())
+    said, saying = os.pipe()
+    try:
+        with folder.alone():
+            control = _knock(folder.socket)
+            listener = None if control is not None else _listen(folder.socket)
+            if control is None:
+                control = _knock(folder.socket)
+                assert control is not None
+            ready()
+            socket.send_fds(control, [b"."], [0, 1])
+            if listener is not None:
+                _start_agent(folder, listener, control, saying)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"shakeout: the agent cannot be started: {where}{error.strerror or error}\n")
+        sys.exit(1)
+    os.close(saying)
+    _let_go_of_streams(0, 1)
+    _wait(control, said)
+    os._exit(0)
+
+
+def _knock(path: Path) -> socket.socket | None:
+    """A connection to the agent; None if there is none."""
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        control.connect(str(path))
+    except (FileNotFoundError, ConnectionRefusedError):
+        control.close()
+        return None
+    return control
+
+
+def _listen(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)  # of an agent that was killed
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    listener.listen(64)
+    return listener
+
+
+def _start_agent(folder: StateFolder, listener: socket.socket, control: socket.socket, saying: int) -> None:
+    """Fork the agent: a process of its own, which outlives this one if it is needed longer."""
+    if os.fork():
+        listener.close()
+        return
+    control.close()
+    try:
+        os.setsid()  # what ends the login's processes shall not end the agent before it has put the host back
+        os.dup2(saying, 2)
+        os.close(saying)
+        _let_go_of_streams(0, 1)
+        from shakeout.agent.reception import receive
+
+        receive(listener, folder)
+    except BaseException:  # noqa: BLE001 - the edge of a process
+        import traceback
+
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)
+
+
+def _let_go_of_streams(*numbers: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in numbers:
+        os.dup2(null, number)
+    os.close(null)
+
+
+def _wait(control: socket.socket, said: int) -> None:
+    """Until the agent has done with the connection; what it prints meanwhile goes to the controller."""
+    poll = select.poll()
+    poll.register(control, select.POLLIN)
+    poll.register(said, select.POLLIN)
+    while True:
+        ready = dict(poll.poll())
+        if said in ready:
+            data = os.read(said, _READ_SIZE)
+            if data:
+                os.write(2, data)
+            else:
+                poll.unregister(said)
+        elif control.fileno() in ready:
+            return

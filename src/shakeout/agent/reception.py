@@ -1,0 +1,158 @@
+"""The agent that controllers reach via ssh: started by the first connection, gone after the last."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+
+from shakeout.agent.server import Agent, Peer
+from shakeout.agent.standalone import make_agent
+from shakeout.agent.statefolder import StateFolder
+from shakeout.wire.reactor import READ, Reactor
+from shakeout.wire.transports import PipesTransport
+
+#: Seconds between two looks at whether something came.
+LOOK_EVERY = 5.0
+#: Looks in vain after which the controller is given up; it says something at least every five seconds.
+MOST_SILENT = 6
+
+
+def receive(listener: socket.socket, folder: StateFolder) -> None:
+    """Serve the connections that come in at *listener*, until none is left and no host is kept."""
+    agent = make_agent(folder.path)
+    reception = Reception(agent, listener, folder)
+    signal.signal(signal.SIGHUP, lambda *_: None)  # not SIG_IGN, which jobs would inherit
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: agent.stop())
+    try:
+        agent.reactor.run()
+    finally:
+        agent.close()
+        with folder.alone():
+            folder.remove()
+        reception.close()
+        if agent.trouble:
+            sys.stderr.write(f"shakeout: {agent.trouble}\n")
+
+
+class Reception:
+    """Takes over connections from the processes that sshd has started, and ends the agent when it is not needed."""
+
+    def __init__(self, agent: Agent, listener: socket.socket, folder: StateFolder) -> None:
+        self._agent = agent
+        self._listener = listener
+        self._folder = folder
+        self._arriving: set[socket.socket] = set()
+        #: Of connections that are over; closing them lets the processes at their other ends go.
+        self._leaving: list[socket.socket] = []
+        listener.setblocking(False)
+        agent.reactor.watch(listener.fileno(), READ, self._ready)
+
+    def close(self) -> None:
+        """Let all go that are waiting."""
+        self._listener.close()
+        for control in [*self._leaving, *self._arriving]:
+            control.close()
+
+    def _ready(self, events: int) -> None:
+        self._accept()
+
+    def _accept(self) -> bool:
+        """Whether somebody has come."""
+        try:
+            control, _ = self._listener.accept()
+        except OSError:  # the process has gone again
+            return False
+        control.setblocking(False)
+        self._arriving.add(control)
+        self._agent.reactor.watch(control.fileno(), READ, lambda events: self._take_over(control))
+        return True
+
+    def _take_over(self, control: socket.socket) -> None:
+        """Serve the connection whose descriptors *control* brings."""
+        self._agent.reactor.forget(control.fileno())
+        self._arriving.discard(control)
+        try:
+            _, fds, _, _ = socket.recv_fds(control, 1, 2)
+        except OSError:
+            fds = []
+        if len(fds) != 2:
+            for fd in fds:
+                os.close(fd)
+            self._left(control)
+            return
+        transport = HandedOver(*fds, on_close=lambda: self._left(control))
+        Vigil(self._agent.serve(transport, _process_of(control)), transport, self._agent.reactor)
+
+    def _left(self, control: socket.socket) -> None:
+        """A connection is over."""
+        self._leaving.append(control)
+        self._agent.reactor.call_soon(self._look)
+
+    def _look(self) -> None:
+        """End the agent if nobody needs it; otherwise let those go whose connection is over."""
+        if self._agent.idle and not self._arriving:
+            with self._folder.alone():
+                if not self._accept():  # nobody has come at this moment
+                    self._listener.close()
+                    self._folder.socket.unlink(missing_ok=True)
+                    self._agent.stop()
+                    return  # they go when there is nothing left of the agent
+        for control in self._leaving:
+            control.close()
+        self._leaving.clear()
+
+
+class HandedOver(PipesTransport):
+    """Standard input and output of a process that sshd has started."""
+
+    def __init__(self, read: int, write: int, *, on_close: Callable[[], None]) -> None:
+        super().__init__(read, write)
+        self._on_close = on_close
+        #: Whether something has come since this was last set to False.
+        self.heard = True
+
+    def receive(self) -> tuple[bytes, list[int]] | None:
+        self.heard = True
+        return super().receive()
+
+    def close(self) -> None:
+        if self.fileno() >= 0:
+            super().close()
+            self._on_close()
+
+
+class Vigil:
+    """Ends a session whose controller says nothing any more: no network tells the agent of its end.
+
+    Looks are counted, not timed, so that an agent that was stopped itself gives up nobody.
+    """
+
+    def __init__(self, peer: Peer, transport: HandedOver, reactor: Reactor) -> None:
+        self._peer = peer
+        self._transport = transport
+        self._reactor = reactor
+        self._silent = 0
+        reactor.call_later(LOOK_EVERY, self._look)
+
+    def _look(self) -> None:
+        if self._peer.connection.closed:
+            return
+        # Who stands in line has nothing to say.
+        self._silent = 0 if self._transport.heard or not self._peer.served else self._silent + 1
+        self._transport.heard = False
+        if self._silent >= MOST_SILENT:
+            self._peer.connection.close(f"nothing came from the controller for {MOST_SILENT * LOOK_EVERY:g} s")
+            return
+        self._reactor.call_later(LOOK_EVERY, self._look)
+
+
+def _process_of(control: socket.socket) -> int:
+    """The process at the other end."""
+    import struct
+
+    raw = control.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", raw)[0])

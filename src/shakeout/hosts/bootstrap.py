@@ -1,0 +1,192 @@
+"""What runs first on a host that is reached via ssh: has the bundle that the agent is in, and goes on there.
+
+Its text is sent to the host's Python, and run by it: the standard library is all there is. Standard input and output
+lead to the controller. Each answer is a line of its own that begins with a mark which the controller made up; what the
+host's login shell printed before has no such line.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+#: Bundles that stay besides the one in use: of controllers with another release, say.
+KEPT = 3
+#: What a bundle's files may amount to, unpacked.
+LARGEST = 64 << 20
+#: Bytes of the line before a bundle: its hash, its length, a line feed.
+HEAD_SIZE = 64 + 1 + 12 + 1
+
+
+def platform_tag() -> tuple[str, str, str]:
+    """What a compiled module must fit here: Python, machine, C library with its version (musl says none)."""
+    flags = getattr(sys, "abiflags", "")
+    bits = "" if sys.maxsize > 2**32 else "-32bit"
+    try:
+        libc = os.confstr("CS_GNU_LIBC_VERSION") or "musl"
+    except (OSError, ValueError):
+        libc = "musl"
+    return f"{sys.implementation.cache_tag}{flags}", os.uname().machine + bits, libc.replace(" ", "-")
+
+
+def suits(made_for: Sequence[str], here: Sequence[str]) -> bool:
+    """Whether what was made for one platform tag runs on another: the C library may be newer."""
+    wanted, _, least = made_for[2].partition("-")
+    found, _, version = here[2].partition("-")
+    return tuple(made_for[:2]) == tuple(here[:2]) and wanted == found and _numbers(least) <= _numbers(version)
+
+
+def begin(mark: str, known: Sequence[tuple[str, str, str, str]]) -> None:
+    """Be the host's end of a connection.
+
+    Args:
+        mark: begins every answer.
+        known: bundles that the controller has: a platform tag and the hash of each.
+    """
+
+    def say(*words: str) -> None:
+        os.write(1, f"\n{mark} {' '.join(words)}\n".encode(errors="replace"))
+
+    here = platform_tag()
+    try:
+        folder = _cache_folder()
+        held = next((path for *tag, sha in known if suits(tag, here) and (path := _held(folder, sha))), "")
+        if not held:
+            say("need", *here, sys.executable or "python3")
+            held = _receive(folder)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _refuse(say, f"{where}{error.strerror or error}")
+    except ValueError as error:
+        _refuse(say, str(error))
+    import importlib
+
+    sys.path.insert(0, held)
+    importlib.import_module("shakeout.agent.doorway").enter(lambda: say("ready"))
+
+
+def _refuse(say: object, text: str) -> NoReturn:
+    assert callable(say)
+    say("error", text)
+    sys.exit(1)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
+
+
+def _cache_folder() -> str:
+    """``shakeout`` in the user's cache folder, made if need be; nobody else can write to it."""
+    base = os.environ.get("XDG_CACHE_HOME") or ""
+    if not base.startswith("/"):
+        import pwd
+
+        base = os.path.join(pwd.getpwuid(os.geteuid()).pw_dir, ".cache")  # noqa: PTH118 - pathlib costs milliseconds
+    folder = os.path.join(base, "shakeout")  # noqa: PTH118
+    os.makedirs(folder, 0o700, exist_ok=True)  # noqa: PTH103
+    found = os.stat(folder)  # noqa: PTH116
+    if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise ValueError(f"{folder} belongs to, or can be written by, another user: no code is run from there")
+    return folder
+
+
+def _held(folder: str, sha: str) -> str:
+    """The folder of a bundle, "" if it is not here; as long as this process lives it is not removed."""
+    path = os.path.join(folder, sha)  # noqa: PTH118
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return ""
+    fcntl.flock(fd, fcntl.LOCK_SH)
+    try:
+        still = os.path.samestat(os.fstat(fd), os.stat(path))  # noqa: PTH116
+    except OSError:
+        still = False
+    if not still:
+        os.close(fd)
+        return ""
+    os.utime(fd)
+    return path
+
+
+def _receive(folder: str) -> str:
+    """Take a bundle from the controller, and unpack it; its folder."""
+    import hashlib
+    import zlib
+
+    head = _read(HEAD_SIZE).decode("ascii", "replace").split()
+    if len(head) != 2 or not head[1].isdigit() or len(head[0]) != 64 or not head[0].isalnum():
+        raise ValueError("what came was not the head of a bundle")
+    unpacker = zlib.decompressobj(31)
+    data = unpacker.decompress(_read(int(head[1])), LARGEST)
+    if not unpacker.eof or hashlib.sha256(data).hexdigest() != head[0]:
+        raise ValueError("the bundle arrived damaged")
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one unpacks at a time
+        if not (path := _held(folder, head[0])):  # somebody else may have brought it meanwhile
+            _unpack(folder, head[0], data)
+            path = _held(folder, head[0])
+        _prune(folder, head[0])
+    finally:
+        os.close(lock)
+    return path
+
+
+def _read(size: int) -> bytes:
+    pieces = []
+    while size:
+        piece = os.read(0, min(size, 1 << 20))
+        if not piece:
+            sys.exit(1)  # the controller is gone
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
+
+
+def _unpack(folder: str, sha: str, data: bytes) -> None:
+    import io
+    import shutil
+    import tarfile
+    import tempfile
+
+    place = tempfile.mkdtemp(prefix=".new-", dir=folder)
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            for member in archive:
+                parts = member.name.split("/")
+                content = archive.extractfile(member)
+                if content is None or not member.isreg() or not all(parts) or ".." in parts:
+                    raise ValueError(f"the bundle has {member.name!r}, which is no file that belongs there")
+                path = os.path.join(place, *parts)  # noqa: PTH118
+                os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)  # noqa: PTH103, PTH120
+                with open(path, "xb") as file:  # noqa: PTH123
+                    file.write(content.read())
+        os.rename(place, os.path.join(folder, sha))  # noqa: PTH104, PTH118
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+
+
+def _prune(folder: str, used: str) -> None:
+    """Remove bundles that nobody has used for long, and what killed uploads have left; not what is in use."""
+    import shutil
+
+    found = [entry for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False) and entry.name != used]
+    bundles = [entry for entry in found if len(entry.name) == 64]
+    bundles.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_mtime, reverse=True)
+    for entry in [*bundles[KEPT:], *(entry for entry in found if entry.name.startswith(".new-"))]:
+        try:
+            fd = os.open(entry.path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(entry.path, ignore_errors=True)
+        except BlockingIOError:
+            pass  # an agent runs from it
+        finally:
+            os.close(fd)
