@@ -63,6 +63,9 @@ class Process:
             os.kill(self.pid, number)
         except ProcessLookupError:
             return
+        finally:
+            if number in (signals.SIGCONT, signals.SIGKILL) and self._popen.poll() is None:
+                self._popen.send_signal(signals.SIGCONT)  # nsenter stops itself when its child is stopped
 
     def wait(self, timeout: float = _PATIENCE) -> int:
         """Wait until it has ended; its exit status, negative if a signal ended it."""
