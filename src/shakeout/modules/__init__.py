@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from shakeout.modules.base import BaseTestModule as BaseTestModule
+    from shakeout.modules.cpumonitor import CpuMonitor as CpuMonitor
+    from shakeout.modules.diskmonitor import DiskMonitor as DiskMonitor
     from shakeout.modules.interfacemonitor import InterfaceMonitor as InterfaceMonitor
     from shakeout.modules.iperf import IperfClient as IperfClient
     from shakeout.modules.iperf import IperfServer as IperfServer
+    from shakeout.modules.memorymonitor import MemoryMonitor as MemoryMonitor
     from shakeout.modules.ping import Ping as Ping
     from shakeout.modules.tcp import TcpConnect as TcpConnect
     from shakeout.modules.tcp import TcpListen as TcpListen
@@ -21,9 +24,12 @@ if TYPE_CHECKING:
 
 #: The test modules that come with shakeout, and the Python module of each.
 BUILTIN: Final = {
+    "CpuMonitor": "cpumonitor",
+    "DiskMonitor": "diskmonitor",
     "InterfaceMonitor": "interfacemonitor",
     "IperfClient": "iperf",
     "IperfServer": "iperf",
+    "MemoryMonitor": "memorymonitor",
     "Ping": "ping",
     "TcpConnect": "tcp",
     "TcpListen": "tcp",
