@@ -54,12 +54,19 @@ class Connection:
         self._write_fd = transport.write_fileno()
         self._on_drained: list[Callable[[], None]] = []
         self.closed = False
+        if (attend := getattr(transport, "attend", None)) is not None:  # one that finds out by itself that it is cut
+            attend(reactor)
         reactor.watch(self._fd, READ, self._ready)
 
     @property
     def passes_fds(self) -> bool:
         """Whether descriptors can be sent along."""
         return self._transport.passes_fds
+
+    @property
+    def identity(self) -> str:
+        """Who the other side is, as the connection itself vouches for it; "" if it does not."""
+        return self._transport.identity
 
     @property
     def local_address(self) -> str:
@@ -189,7 +196,11 @@ class Connection:
                 callback()
 
     def _read(self) -> None:
-        received = self._transport.receive()
+        try:
+            received = self._transport.receive()
+        except OSError as error:
+            self.close(_reason(error))
+            return
         if received is None:
             return
         data, fds = received

@@ -22,6 +22,8 @@ class Transport(Protocol):
 
     #: Whether `send` can pass descriptors.
     passes_fds: bool
+    #: Who is at the other side, as the connection itself vouches for it (a certificate's name); "" if it does not.
+    identity: str
     #: The address of this end, if it is one of this machine's network; "" for a connection within the machine.
     local_address: str
 
@@ -45,6 +47,7 @@ class UnixTransport:
     """A connected unix stream socket."""
 
     passes_fds = True
+    identity = ""
     local_address = ""
 
     def __init__(self, connected: socket.socket) -> None:
@@ -94,6 +97,7 @@ class PipesTransport:
     """
 
     passes_fds = False
+    identity = ""
 
     def __init__(self, read: int, write: int, local_address: str = "") -> None:
         self.local_address = local_address
@@ -132,6 +136,7 @@ class MemoryTransport:
     """One end of a pair that lives in this process: for tests and for an agent in the same interpreter."""
 
     passes_fds = True
+    identity = ""
     local_address = ""
 
     def __init__(self) -> None:

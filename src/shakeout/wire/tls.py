@@ -1,0 +1,101 @@
+"""The transport over TLS: an encrypted stream whose other side has shown a certificate of the laboratory."""
+
+from __future__ import annotations
+
+from _thread import allocate_lock  # as in the reactor
+from typing import TYPE_CHECKING
+
+from shakeout.wire.lifeline import Lifeline
+from shakeout.wire.reactor import Reactor
+from shakeout.wire.transports import READ_SIZE
+
+if TYPE_CHECKING:
+    import ssl
+
+#: The most that one TLS record carries (RFC 8446, 5.1).
+RECORD = 16 << 10
+
+
+class TlsTransport:
+    """A TLS connection on which both sides have accepted each other (`shakeout.wire.greeting`).
+
+    OpenSSL's objects are not to be used by two threads at once, so there is a lock around this one; nothing is ever
+    waited for while it is held.
+
+    Args:
+        tls: the socket; the transport owns it from now on.
+        identity: what the certificate of the other side calls it.
+    """
+
+    passes_fds = False
+
+    def __init__(self, tls: ssl.SSLSocket, identity: str) -> None:
+        import ssl
+
+        tls.setblocking(False)
+        self.identity = identity
+        self.local_address: str = tls.getsockname()[0]
+        self._tls = tls
+        self._lock = allocate_lock()
+        self._room = bytearray(READ_SIZE)
+        self._view = memoryview(self._room)
+        self._not_now = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+        self._lifeline: Lifeline | None = None
+        self._over = False
+
+    def attend(self, reactor: Reactor) -> None:
+        """Watch the link, by timers of *reactor*, until `close`: `receive` tells of its end."""
+        self._lifeline = Lifeline(self._tls, reactor)
+
+    def fileno(self) -> int:
+        return self._tls.fileno()
+
+    def write_fileno(self) -> int:
+        return self._tls.fileno()
+
+    def receive(self) -> tuple[bytes, list[int]] | None:
+        """As of any transport.
+
+        Raises:
+            OSError: the link is broken, for the reason that it gives.
+        """
+        size = 0
+        with self._lock:
+            # A record that is only half read would be in OpenSSL's buffer, where no epoll sees it: so there is always
+            # room for a whole one. One that is shorter than it could be is the last for now, mostly.
+            try:
+                while not self._over and READ_SIZE - size >= RECORD:
+                    got = self._tls.recv_into(self._view[size:])
+                    size += got
+                    self._over = not got
+                    if got < RECORD:
+                        break
+            except self._not_now:
+                if not size:
+                    return None
+            except OSError as error:
+                self._over = True
+                self._explain(error)
+        return bytes(self._view[:size]), []
+
+    def send(self, data: bytes | memoryview, fds: tuple[int, ...] = ()) -> int:
+        view, sent = memoryview(data), 0
+        with self._lock:
+            try:
+                while sent < len(view):
+                    sent += self._tls.send(view[sent:])
+            except self._not_now:
+                pass
+        return sent
+
+    def close(self) -> None:
+        if self._lifeline is not None:
+            self._lifeline.close()
+        self._tls.close()
+
+    def _explain(self, error: OSError) -> None:
+        """Raise what is to be said of the end; a peer that is simply gone ends as on any other transport."""
+        if self._lifeline is not None and self._lifeline.dead:
+            raise TimeoutError(0, self._lifeline.dead) from error
+        if isinstance(error, TimeoutError):
+            raise error
