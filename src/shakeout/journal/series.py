@@ -94,6 +94,14 @@ class SeriesView:
         """When the samples were taken, in seconds since the run began."""
         return [moment for block in self._moments() for moment in block]
 
+    def span(self) -> tuple[float, float]:
+        """The first and the last moment, in seconds since the run began; two times 0 if there are no samples."""
+        first = last = None
+        for block in self._moments():
+            first = block[0] if first is None else first
+            last = block[-1]
+        return first or 0.0, last or 0.0
+
     def values(self, column: str = "") -> list[float]:
         """The values of *column* (of the only one, if there is one), in the order in which they came.
 

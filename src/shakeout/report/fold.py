@@ -27,6 +27,7 @@ from shakeout.journal.events import (
     PartStarted,
     ResultAdded,
     RunFinished,
+    SeriesStarted,
     UndoFinished,
 )
 from shakeout.journal.reader import JournalReader, State, state
@@ -41,6 +42,7 @@ from shakeout.report.outcome import (
     RunOutcome,
     Step,
 )
+from shakeout.report.series import SeriesOutcome, measured
 
 #: Bytes of output and results kept of jobs that passed, and of those that failed.
 KEPT_OUTPUT = 16 << 20
@@ -66,7 +68,7 @@ def load(folder: Path) -> RunOutcome:
     """
     now = state(folder)  # asked before reading: a run that ends meanwhile is then read to its end
     reader = JournalReader(folder)
-    outcome = fold(reader.header, reader.events(), now)
+    outcome = fold(reader.header, reader.events(), now, reader.folder)
     notes = list(outcome.notes)
     if reader.unknown:
         notes.append(f"{reader.unknown} events of a newer version of shakeout were left out")
@@ -77,13 +79,15 @@ def load(folder: Path) -> RunOutcome:
     return msgspec.structs.replace(outcome, notes=tuple(notes))
 
 
-def fold(header: Header, events: Iterable[Event], state: State = State.FINISHED) -> RunOutcome:
-    """The outcome that *events* amount to.
+def fold(
+    header: Header, events: Iterable[Event], state: State = State.FINISHED, folder: Path | None = None
+) -> RunOutcome:
+    """The outcome that *events* amount to, with what samples in *folder* do.
 
     With the verdict among them the run is finished, whatever *state* says. Without it, a run that is not
     running was aborted, and so were its unfinished parts.
     """
-    run = _Run()
+    run = _Run(folder)
     for event in events:
         run.add(event)
     if run.finished:
@@ -96,7 +100,8 @@ def fold(header: Header, events: Iterable[Event], state: State = State.FINISHED)
 class _Run:
     """What is known so far of a run."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
         self.parts: dict[int, _Part] = {}
         self.finished: RunFinished | None = None
         self.set_aside: list[HostSetAside] = []
@@ -115,7 +120,7 @@ class _Run:
     def part(self, event: Event) -> _Part:
         part = self.parts.get(event.part)
         if part is None:
-            part = self.parts[event.part] = _Part(event.part, event.t_ns, self.budget)
+            part = self.parts[event.part] = _Part(event.part, event.t_ns, self.budget, self.folder)
         return part
 
     def outcome(self, header: Header, state: State) -> RunOutcome:
@@ -143,7 +148,9 @@ class _Run:
 class _Part:
     """What is known so far of a part."""
 
-    def __init__(self, number: int, began_ns: int, budget: _Budget) -> None:
+    def __init__(self, number: int, began_ns: int, budget: _Budget, folder: Path | None) -> None:
+        self.folder = folder
+        self.series: dict[_JobKey, list[SeriesStarted]] = {}
         self.fields: dict[str, Any] = {"number": number, "began_ns": began_ns}
         self.budget = budget
         self.jobs: dict[_JobKey, JobOutcome] = {}
@@ -213,6 +220,9 @@ class _Part:
             return event.started_host_ns - offset, event.finished_host_ns - offset
         return job.began_ns, event.t_ns
 
+    def series_started(self, event: SeriesStarted) -> None:
+        self.series.setdefault((event.host, event.job), []).append(event)
+
     def lost(self, event: HostLost) -> None:
         self.host(event.host)["lost"] = event.reason or "the connection ended"
         self.steps.append(event)
@@ -236,11 +246,13 @@ class _Part:
         end = self.finished
         ended_ns = end.t_ns if end else last_ns
         began_ns = self.fields["began_ns"]
+        own = self._measured()
         return PartOutcome(
             **self.fields,
             hosts=tuple(HostOutcome(**fields) for fields in self.hosts.values()),
             jobs=tuple(self.jobs.values()),
             steps=tuple(self._collapsed()),
+            series=own,
             logs=tuple(self.logs),
             verdict=end.verdict if end else Verdict.ABORTED if run_is_over else None,
             error=end.error if end else "the controller ended before this part did" if run_is_over else "",
@@ -248,6 +260,18 @@ class _Part:
             ended_ns=ended_ns,
             duration_s=(end.duration_s if end else 0.0) or (ended_ns - began_ns) / 1e9,
         )
+
+    def _measured(self) -> tuple[SeriesOutcome, ...]:
+        """Give each job its series; those of the recipe itself."""
+        own: tuple[SeriesOutcome, ...] = ()
+        for key, events in self.series.items():
+            series = tuple(measured(event, self.folder, self.offsets.get(event.host, 0)) for event in events)
+            job = self.jobs.get(key)
+            if job is not None:
+                self.jobs[key] = msgspec.structs.replace(job, series=series)
+            else:
+                own += series
+        return own
 
     def _collapsed(self) -> list[Step]:
         """The steps, with a job's beginning and end as one where nothing was reported in between."""
@@ -280,6 +304,7 @@ _HANDLERS: dict[type, Callable[[_Part, Any], None]] = {
     ClockMeasured: _Part.clock,
     JobStarted: _Part.job_started,
     JobFinished: _Part.job_finished,
+    SeriesStarted: _Part.series_started,
     HostLost: _Part.lost,
     HostSetAside: _Part.reported,
     ResultAdded: _Part.reported,

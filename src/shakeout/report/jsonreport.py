@@ -16,7 +16,11 @@ The shape, of which nothing is removed or renamed while ``schema`` is 1::
          "bg": false, "expected_fail": false, "passed": true|false|null, "exit_status": 0|null,
          "signal": 0, "reason": "", "began_s": since the run began, "duration_s": seconds|null,
          "result": any, "stdout": excerpt, "stderr": excerpt, "stdout_bytes": n, "stderr_bytes": n,
-         "stdout_artifact": "artifacts/..."|"", "stderr_artifact": ..., "truncated_at": 0, "error": ""}],
+         "stdout_artifact": "artifacts/..."|"", "stderr_artifact": ..., "truncated_at": 0, "error": "",
+         "series": [{"name": "cpu", "file": "samples-...bin"|"", "duration_s": seconds, "problem": "",
+           "columns": {"user": {"unit": "%", "count": n, "mean": x|null, "minimum": x|null, "maximum": x|null,
+             "p50": x|null, "p95": x|null, "p99": x|null}}}]}],
+       "series": [those of the recipe itself, likewise],
        "results": [{"passed": true|false|null, "description": "...", "data": any}]}]}
 
 ``null`` stands for what is not known yet. NaN and infinities are the strings "NaN", "Infinity" and
@@ -30,6 +34,7 @@ from typing import Any
 import msgspec
 
 from shakeout.report.outcome import JobOutcome, PartOutcome, RunOutcome
+from shakeout.report.series import SeriesOutcome
 from shakeout.report.text import output
 
 SCHEMA = 1
@@ -87,6 +92,7 @@ def _part(part: PartOutcome) -> dict[str, Any]:
             for host in part.hosts
         ],
         "jobs": [_job(job) for job in part.jobs],
+        "series": [_series(series) for series in part.series],
         "results": [
             {"passed": record.passed, "description": record.description, "data": record.data} for record in part.results
         ],
@@ -122,4 +128,18 @@ def _job(job: JobOutcome) -> dict[str, Any]:
         "stderr_artifact": finished.stderr_artifact if finished else "",
         "truncated_at": finished.truncated_at if finished else 0,
         "error": finished.error if finished else "",
+        "series": [_series(series) for series in job.series],
+    }
+
+
+def _series(series: SeriesOutcome) -> dict[str, Any]:
+    units = series.started.columns
+    return {
+        "name": series.name,
+        "file": series.started.file,
+        "duration_s": series.duration_s,
+        "problem": series.problem,
+        "columns": {
+            name: {"unit": units[name], **msgspec.structs.asdict(found)} for name, found in series.statistics.items()
+        },
     }

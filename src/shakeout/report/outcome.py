@@ -26,6 +26,7 @@ from shakeout.journal.events import (
 )
 from shakeout.journal.reader import State
 from shakeout.journal.verdict import Verdict
+from shakeout.report.series import SeriesOutcome
 
 
 class JobOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +38,8 @@ class JobOutcome(msgspec.Struct, frozen=True, kw_only=True):
     #: Controller's time since the run began, from the host's own clock where its offset is known.
     began_ns: int = 0
     ended_ns: int | None = None
+    #: What it measured over time.
+    series: tuple[SeriesOutcome, ...] = ()
 
     @property
     def host(self) -> str:
@@ -122,6 +125,8 @@ class PartOutcome(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[HostOutcome, ...] = ()
     jobs: tuple[JobOutcome, ...] = ()
     steps: tuple[Step, ...] = ()
+    #: What the recipe itself measured over time.
+    series: tuple[SeriesOutcome, ...] = ()
     #: Warnings and errors that were logged; the first hundred.
     logs: tuple[Log, ...] = ()
     #: None while it goes on.

@@ -11,6 +11,7 @@ import msgspec
 
 from shakeout.journal.events import Json, ResultAdded
 from shakeout.journal.verdict import Verdict
+from shakeout.report.charts import MAX_CHARTS, ChartView, charts
 from shakeout.report.outcome import HostOutcome, JobOutcome, PartOutcome, RunOutcome
 from shakeout.report.text import data_lines, ending, excerpt, harmless, one_line, output, scalar, seconds
 from shakeout.report.timeline import Timeline, timeline
@@ -85,6 +86,7 @@ class PartView(msgspec.Struct, frozen=True, kw_only=True):
     records: tuple[RecordRow, ...]
     logs: tuple[tuple[str, str], ...]
     timeline: Timeline | None
+    charts: tuple[ChartView, ...]
     #: What is not shown for want of room.
     omitted: str
 
@@ -160,6 +162,7 @@ class _Choice:
         self._rows = {id(row) for row in [*failed, *others][:MAX_ROWS]}
         self._texts = {id(row): self._texts_of(row) for row in [*failed, *others] if id(row) in self._rows}
         self.hosts_left = MAX_ROWS
+        self.charts_left = MAX_CHARTS
 
     def shows(self, row: JobOutcome | ResultAdded) -> bool:
         return id(row) in self._rows
@@ -171,6 +174,11 @@ class _Choice:
         chosen = part.hosts[: self.hosts_left]
         self.hosts_left -= len(chosen)
         return chosen
+
+    def charts(self, part: PartOutcome) -> tuple[tuple[ChartView, ...], int]:
+        views, missing = charts(part, self.charts_left)
+        self.charts_left -= len(views)
+        return views, missing
 
     def _texts_of(self, row: JobOutcome | ResultAdded) -> tuple[Block, ...]:
         if isinstance(row, ResultAdded):
@@ -207,6 +215,9 @@ def _part(part: PartOutcome, choice: _Choice) -> PartView:
     records = [record for record in part.results if choice.shows(record)]
     missing = len(part.jobs) + len(part.results) - len(jobs) - len(records)
     omitted = f"{missing} more jobs and records are not shown; the JSON report has them." if missing else ""
+    drawn, undrawn = choice.charts(part)
+    if undrawn:
+        omitted = f"{omitted} {undrawn} more columns of samples are not drawn; the JSON report has them.".strip()
     match = part.match_description or tuple(f"{n} is {machine}" for n, machine in part.match_hosts.items())
     return PartView(
         id=key,
@@ -224,6 +235,7 @@ def _part(part: PartOutcome, choice: _Choice) -> PartView:
         records=tuple(_record(r, f"{key}-record{number}", choice) for number, r in enumerate(records, 1)),
         logs=tuple((log.level, one_line(f"{log.host} {log.text}", 400)) for log in part.logs),
         timeline=timeline(jobs, part.began_ns, part.ended_ns) if jobs else None,
+        charts=drawn,
         omitted=omitted,
     )
 

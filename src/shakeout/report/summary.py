@@ -8,6 +8,7 @@ from typing import assert_never
 from shakeout.journal.events import HostLost, HostSetAside, JobFinished, Json, ResultAdded, UndoFinished
 from shakeout.journal.reader import State
 from shakeout.report.outcome import JobBegan, JobEnded, JobOutcome, JobRan, PartOutcome, RunOutcome, Step
+from shakeout.report.series import series_lines
 from shakeout.report.text import data_lines, ending, excerpt, harmless, one_line, output, parameters, seconds
 
 _INDENT = "    "
@@ -85,10 +86,14 @@ def _heading(part: PartOutcome, paint: _Paint) -> str:
 def _part(part: PartOutcome, paint: _Paint, *, running: bool) -> Iterator[str]:
     for step in part.steps:
         yield from _step(step, paint)
-    if not running:
-        for job in part.jobs:
-            if job.finished is None:
+    for line in series_lines(part.series):
+        yield f"{_INDENT}{line}"
+    for job in part.jobs:
+        if job.finished is None:
+            if not running:
                 yield f"{_INDENT}{_job(job)} did not finish"
+            for line in series_lines(job.series):
+                yield f"{_INDENT * 2}{line}"
     for log in part.logs:
         about = f"Host {log.host} " if log.host else ""
         yield f"{_INDENT}{about}{log.level.capitalize()}: {one_line(log.text, 400)}"
@@ -130,6 +135,8 @@ def _finished(job: JobOutcome, finished: JobFinished, paint: _Paint) -> Iterator
         known = how.startswith(("signal ", "exit status "))
         yield f"{_INDENT * 2}Ended with {how}" if known else f"{_INDENT * 2}{how[:1].upper()}{how[1:]}"
     yield from _results(finished.result)
+    for line in series_lines(job.series):
+        yield f"{_INDENT * 2}{line}"
     if not finished.passed:
         yield from _evidence(finished)
 
