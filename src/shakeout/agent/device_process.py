@@ -6,6 +6,10 @@ session, and the undo log, which only the resident agent replays, does not need 
 
 from __future__ import annotations
 
+# The module beneath signal, which makes an enum of every number: that costs 0.1 ms after a fork.
+import _signal  # type: ignore[import-not-found]
+import gc
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -14,7 +18,6 @@ from typing import Any
 
 import msgspec
 
-from shakeout.agent.forking import ForkOrder
 from shakeout.agent.undo import UndoLog
 from shakeout.devices.base import Device
 from shakeout.devices.carrier import links_with
@@ -108,13 +111,64 @@ class DeviceServer:
         return {device._id: (device._label, type(device).__name__) for device in _devices(value)}
 
 
-def serve(channel: socket.socket, order: ForkOrder, codes: CodeCache) -> int:
+class Post(msgspec.Struct, frozen=True):
+    """What a device process serves.
+
+    Attributes:
+        undo_log: the file.
+        local_address: of this host, for the session's connection; what has it must not change.
+        sources: those that have come so far.
+    """
+
+    undo_log: str
+    local_address: str = ""
+    sources: tuple[SourceText, ...] = ()
+
+
+def fork(channel: socket.socket, post: Post) -> int:
+    """Fork the device process, which serves what comes over *channel*; its number.
+
+    From the agent itself and not from its zygote: few hosts need both, and a fork more costs a third of the first call.
+
+    Raises:
+        OSError: there is no room for one.
+    """
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        _leave_the_agent(channel)
+        _serve(channel, post)
+    except BaseException as error:  # noqa: BLE001 - the edge of a process; who waits for an answer sees its end
+        sys.stderr.write(f"shakeout: the device process has ended: {type(error).__name__}: {error}\n")
+    finally:
+        os._exit(0)
+
+
+def _leave_the_agent(channel: socket.socket) -> None:
+    """Become a process of one's own, with nothing of the agent's but *channel* and standard error."""
+    gc.freeze()  # what was there stays: looking through it would copy all of it
+    _signal.set_wakeup_fd(-1)
+    for number in (_signal.SIGTERM, _signal.SIGINT, _signal.SIGCHLD):
+        _signal.signal(number, _signal.SIG_DFL)
+    os.setsid()
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    kept = channel.fileno()
+    os.closerange(3, kept)
+    os.closerange(kept + 1, 1 << 20)
+
+
+def _serve(channel: socket.socket, post: Post) -> None:
     """Serve the calls that come over *channel* until it ends."""
     mark_agent()
     netlink = Netlink()
-    protected = links_with(netlink, order.local_address) if order.local_address else ()
-    table = DeviceTable(netlink, UndoLog(order.undo_log), protected=protected)
-    server = DeviceServer(table, codes)
+    protected = links_with(netlink, post.local_address) if post.local_address else ()
+    table = DeviceTable(netlink, UndoLog(post.undo_log), protected=protected)
+    server = DeviceServer(table, CodeCache())
+    for source in post.sources:
+        server.source(source)
     reader = FrameReader()
     while data := channel.recv(1 << 16):
         for payload in reader.feed(data):
@@ -124,7 +178,6 @@ def serve(channel: socket.socket, order: ForkOrder, codes: CodeCache) -> int:
             else:
                 channel.sendall(frame(_encode(server.answer(message))))
                 sys.stdout.flush()
-    return 0
 
 
 def _users_part(trace: TracebackType | None) -> TracebackType | None:

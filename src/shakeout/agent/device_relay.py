@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from shakeout.agent.forker import Forker
-from shakeout.agent.forking import ForkOrder
+from shakeout.agent import device_process
+from shakeout.agent.children import Children
+from shakeout.agent.device_process import Post
 from shakeout.wire.connection import Connection
 from shakeout.wire.messages import Answer, DeviceCall, Refusal, SourceText
 from shakeout.wire.reactor import Reactor
@@ -25,22 +26,21 @@ class DeviceRelay:
     """One session's device process, where shipped device classes live; thrown away with the session.
 
     Args:
-        local_address: of the session's connection: the interface that has it must not change.
+        post: what the process serves.
     """
 
     def __init__(
         self,
         reactor: Reactor,
-        forker: Forker,
+        children: Children,
         send: Callable[[msgspec.Struct], None],
-        undo_log: str,
-        local_address: str = "",
+        post: Post,
     ) -> None:
         self._reactor = reactor
-        self._forker = forker
+        self._children = children
         self._send = send
-        self._undo_log = undo_log
-        self._local_address = local_address
+        self._post = post
+        self._sources: list[SourceText] = []
         self._connection: Connection | None = None
         self._pid = 0
         self._open: set[int] = set()
@@ -53,13 +53,21 @@ class DeviceRelay:
             text = "the host's device process was killed: none of its devices can be used in this recipe any more"
             self._send(Refusal(order.id, "error", text))
             return
+        try:
+            connection = self._start()
+        except OSError as error:
+            text = f"the host could not start its device process: {error.strerror}"
+            self._send(Refusal(order.id, "error", text))
+            return
         self._open.add(order.id)
-        self._start().send(order)
+        connection.send(order)
 
     def source(self, order: SourceText) -> None:
         """A source that device classes may need."""
         if self._connection is not None:
             self._connection.send(order)
+        else:
+            self._sources.append(order)
 
     def end(self) -> None:
         """End the process, whatever it does, and wait until it can change nothing more."""
@@ -73,18 +81,16 @@ class DeviceRelay:
     def _start(self) -> Connection:
         if self._connection is None:
             ours, theirs = socket.socketpair()
-            null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-            order = ForkOrder(
-                self._forker.next_sequence(), "devices", undo_log=self._undo_log, local_address=self._local_address
-            )
-            self._forker.fork(order, (null, null, null, theirs.fileno()), self._forked, self._exited)
-            os.close(null)
-            theirs.close()
+            with theirs:
+                post = msgspec.structs.replace(self._post, sources=tuple(self._sources))
+                try:
+                    self._pid = device_process.fork(theirs, post)
+                except OSError:
+                    ours.close()
+                    raise
+            self._children.expect(self._pid, self._exited)
             self._connection = Connection(UnixTransport(ours), self._reactor, _decoder, self._answer, self._closed)
         return self._connection
-
-    def _forked(self, pid: int, now: int) -> None:
-        self._pid = pid
 
     def _exited(self, status: int, now: int) -> None:
         self._pid = 0

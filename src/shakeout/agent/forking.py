@@ -10,12 +10,11 @@ import msgspec
 class ForkOrder(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Fork a child; the descriptors that come along are its stdin, stdout, stderr and a channel.
 
-    The channel is where a module's outcome goes, where an *argv* child says why it could not be executed, and the
-    device process's connection.
+    The channel is where a module's outcome goes, and where an *argv* child says why it could not be executed.
     """
 
     sequence: int
-    kind: Literal["argv", "module", "devices"]
+    kind: Literal["argv", "module"]
     #: Variables over those that the zygote has.
     env: dict[str, str] = {}
     argv: tuple[str, ...] = ()
@@ -23,9 +22,6 @@ class ForkOrder(msgspec.Struct, frozen=True, array_like=True, tag=True):
     cwd: str = ""
     user: str = ""
     netns: str = ""
-    #: Of a device process: where its undo log is, and the address of this host that the session's connection has.
-    undo_log: str = ""
-    local_address: str = ""
 
 
 class SourceOrder(msgspec.Struct, frozen=True, array_like=True, tag=True):

@@ -43,7 +43,7 @@ class Agent:
         zygote: the socket of the zygote, or what starts it when it is first needed.
         state: a directory of its own for the lease and the undo log.
         properties: what Welcome says of the host.
-        environment: the variables that jobs start with.
+        environment: the variables that jobs start with; those of this process, too.
     """
 
     def __init__(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from shakeout.agent import settings
+from shakeout.agent.device_process import Post
 from shakeout.agent.device_relay import DeviceRelay
 from shakeout.agent.jobs import JobTable
 from shakeout.agent.restorefiles import chosen
@@ -82,9 +83,8 @@ class Session:
 
     def _add_control_handlers(self, agent: Agent, connection: Connection) -> None:
         self._undo = UndoLog(agent.undo_path)
-        self._devices = DeviceRelay(
-            agent.reactor, agent.forker, connection.send, str(agent.undo_path), connection.local_address
-        )
+        post = Post(str(agent.undo_path), connection.local_address)
+        self._devices = DeviceRelay(agent.reactor, agent.children, connection.send, post)
         self._transfers = Transfers(connection, agent.reactor, self._before_files, agent.home)
         self._handlers |= {
             SourceText: self._source,

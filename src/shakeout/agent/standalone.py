@@ -12,7 +12,7 @@ from pathlib import Path
 from shakeout.agent.properties import collect
 from shakeout.agent.server import Agent
 from shakeout.agent.session import home_directory
-from shakeout.agent.zygote import start_zygote
+from shakeout.agent.zygote import set_environment, start_zygote
 from shakeout.errors import HostError, UsageError
 from shakeout.modules import runner
 from shakeout.processes.namespaces import become_subreaper
@@ -66,6 +66,7 @@ def make_agent(state: Path) -> Agent:
         raise UsageError(f"{state} cannot be the agent's state directory: {error.strerror}") from error
     runner.warm_up()
     environment = _environment()
+    set_environment(environment)  # device classes find it, too
     _, zygote = start_zygote(environment)
     become_subreaper()
     agent = Agent(Reactor(), zygote, state, collect(), environment)

@@ -1,4 +1,4 @@
-"""The zygote: a small, warm, frozen process from which test modules and device processes are forked.
+"""The zygote: a small, warm, frozen process from which test modules are forked.
 
 It is forked from the agent's image before the agent has a loop, executes nothing that was shipped (it compiles
 sources, its children run them), reaps its children and reports how they ended: the agent cannot wait for
@@ -211,12 +211,9 @@ def _perform(order: ForkOrder, fds: list[int], codes: CodeCache, area: MarkArea)
             os.dup2(fds[number], number)
             os.close(fds[number])
         channel = fds[3]
-        if order.kind == "devices":
-            status = _serve_devices(order, codes, channel)
-        else:
-            _settle(order)
-            area.write(order.env.get(MARK, ""))
-            status = _execute(order) if order.kind == "argv" else _run_module(order, codes, channel)
+        _settle(order)
+        area.write(order.env.get(MARK, ""))
+        status = _execute(order) if order.kind == "argv" else _run_module(order, codes, channel)
     except BaseException as error:  # noqa: BLE001 - the edge of a process: whatever it is, say it
         _complain(channel, error)
     finally:
@@ -280,12 +277,6 @@ def _execute(order: ForkOrder) -> int:
 
 def _run_module(order: ForkOrder, codes: CodeCache, channel: int) -> int:
     return run_module(order.module, codes, channel)
-
-
-def _serve_devices(order: ForkOrder, codes: CodeCache, channel: int) -> int:
-    from shakeout.agent.device_process import serve
-
-    return serve(socket.socket(fileno=channel), order, codes)
 
 
 def _complain(channel: int, error: BaseException) -> None:

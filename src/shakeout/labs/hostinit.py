@@ -90,6 +90,7 @@ def _run(plan: HostPlan, listener: socket.socket, report: int, switch: Netlink) 
     switch.close()
     state = Path(STATE)
     os.mkdir(STATE, 0o700)  # noqa: PTH102
+    os.environ[HOST] = plan.order.name
     environment = {**plan.environment, HOST: plan.order.name}
     os.chdir(environment["HOME"] if os.path.isdir(environment["HOME"]) else "/")  # noqa: PTH112
     reactor = Reactor()
