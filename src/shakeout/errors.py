@@ -14,6 +14,7 @@
     │   └── NotInteractive             a breakpoint without a terminal
     ├── HostError                      3: broke while running
     │   ├── AgentUnreachable           nobody answered
+    │   │   └── CertificateRefused     one side does not accept the other's certificate
     │   ├── LeaseHeld                  another controller has the host
     │   │   └── HostReserved           it is kept for somebody else
     │   ├── HostLost                   the connection ended in mid-session
@@ -143,6 +144,10 @@ class HostError(ShakeoutError):
 
 class AgentUnreachable(HostError):
     """Nobody answered at a host's endpoint."""
+
+
+class CertificateRefused(AgentUnreachable):
+    """One side of a connection does not accept the certificate of the other; which, and why, is in the message."""
 
 
 class LeaseHeld(HostError):
