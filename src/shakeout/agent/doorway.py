@@ -36,16 +36,20 @@ def enter(ready: Callable[[], None], state: Path | None = None) -> NoReturn:
             if control is None:
                 control = _knock(folder.socket)
                 assert control is not None
-            ready()
-            socket.send_fds(control, [b"."], [0, 1])
-            if listener is not None:
-                _start_agent(folder, listener, control, saying)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         sys.stderr.write(f"shakeout: the agent cannot be started: {where}{error.strerror or error}\n")
         sys.exit(1)
+    ready()
+    socket.send_fds(control, [b"."], [0, 1])
+    if listener is not None and os.fork() == 0:
+        control.close()
+        os.close(said)
+        _be_agent(folder, listener, saying)
     os.close(saying)
     _let_go_of_streams(0, 1)
+    if listener is not None:
+        listener.close()
     _wait(control, said)
     os._exit(0)
 
@@ -73,12 +77,8 @@ def _listen(path: Path) -> socket.socket:
     return listener
 
 
-def _start_agent(folder: StateFolder, listener: socket.socket, control: socket.socket, saying: int) -> None:
-    """Fork the agent: a process of its own, which outlives this one if it is needed longer."""
-    if os.fork():
-        listener.close()
-        return
-    control.close()
+def _be_agent(folder: StateFolder, listener: socket.socket, saying: int) -> NoReturn:
+    """Be the agent: a process of its own, which outlives the one that started it if it is needed longer."""
     try:
         os.setsid()  # what ends the login's processes shall not end the agent before it has put the host back
         os.dup2(saying, 2)

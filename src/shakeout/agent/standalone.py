@@ -19,6 +19,10 @@ from shakeout.processes.namespaces import become_subreaper
 from shakeout.wire.reactor import Reactor
 
 
+#: Of whoever started the agent, as is SSH_AUTH_SOCK; besides, bash reads .bashrc before each job if it sees these.
+_OF_THE_LOGIN = frozenset(("SSH_CLIENT", "SSH2_CLIENT", "SSH_CONNECTION", "SSH_ORIGINAL_COMMAND", "SSH_TTY"))
+
+
 def serve(path: Path, state: Path, ready: Callable[[], None] = lambda: None) -> None:
     """Serve controllers that connect to the unix socket *path*, until SIGTERM or SIGINT.
 
@@ -99,4 +103,8 @@ def _alive(path: Path) -> bool:
 
 def _environment() -> dict[str, str]:
     """The variables that jobs start with: the agent's own, which its service manager decides."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("SHAKEOUT_", "PYTHON"))}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SHAKEOUT_", "PYTHON")) and name not in _OF_THE_LOGIN
+    }

@@ -86,4 +86,8 @@ def dial(endpoint: Endpoint, access: Access) -> Transport:
     """
     if endpoint.via == "unix":
         return connect_unix(endpoint.address)
+    if endpoint.via == "ssh":
+        from shakeout.hosts.ssh import dial_ssh  # with much that other hosts do not need
+
+        return dial_ssh(endpoint, access)
     raise LabLacks(f"a host that is reached via {endpoint.via} cannot be connected to by this release (unix only)")
