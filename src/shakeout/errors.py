@@ -27,6 +27,7 @@
     │   └── ModuleFailed               a test module's run() says that its test has failed
     ├── DeviceError                    1: the kernel refused a device operation
     ├── TransferError                  1: a file could not be sent or received
+    ├── ServiceError                   1: a service could not be started, stopped, enabled or disabled
     ├── ConditionTimeout               1: wait_for() waited in vain
     ├── RunAborted                     1: somebody chose "abort" at a breakpoint
     └── JournalError                   2: a journal that cannot be read, or not be begun
@@ -223,6 +224,12 @@ class DeviceError(ShakeoutError):
 
 class TransferError(ShakeoutError):
     """A file could not be sent or received; what was there before still is."""
+
+    exit_status = 1
+
+
+class ServiceError(ShakeoutError):
+    """A service of a host could not be started, stopped, enabled or disabled; what its manager says is in the text."""
 
     exit_status = 1
 

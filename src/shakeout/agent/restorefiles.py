@@ -25,7 +25,9 @@ def restore(entry: SysctlSet | FileRestore | ServiceSet | Argv) -> str:
     if isinstance(entry, FileRestore):
         return _file_restore(entry)
     if isinstance(entry, ServiceSet):
-        return _service_set(entry)
+        from shakeout.agent.initsystem import restore_service
+
+        return restore_service(entry)
     run(entry.argv, timeout=entry.timeout, cwd=entry.cwd)
     return f"{entry.argv[0]}: done"
 
@@ -152,17 +154,6 @@ def _file_restore(entry: FileRestore) -> str:
     os.utime(beside, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
     os.replace(beside, entry.path)  # noqa: PTH105
     return f"{entry.path}: {entry.was} restored"
-
-
-def _service_set(entry: ServiceSet) -> str:
-    done = []
-    if entry.enabled is not None:
-        done.append("enable" if entry.enabled else "disable")
-    if entry.active is not None:
-        done.append("start" if entry.active else "stop")
-    for verb in done:
-        run(("systemctl", verb, entry.service))
-    return f"{entry.service}: {' and '.join(done) or _ALREADY}"
 
 
 def _back_up(path: str, folder: str) -> str:

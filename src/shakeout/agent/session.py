@@ -30,9 +30,11 @@ from shakeout.wire.messages import (
     GetFiles,
     JobInput,
     PutFiles,
+    ReadService,
     ReadSetting,
     Refusal,
     Resize,
+    SetService,
     SetSetting,
     Signal,
     SourceText,
@@ -46,6 +48,7 @@ from shakeout.wire.undo import SysctlSet
 
 if TYPE_CHECKING:
     from shakeout.agent.server import Agent
+    from shakeout.agent.services import Services
 
 
 class Session:
@@ -85,12 +88,15 @@ class Session:
         self._undo = UndoLog(agent.undo_path)
         post = Post(str(agent.undo_path), connection.local_address)
         self._devices = DeviceRelay(agent.reactor, agent.children, connection.send, post)
+        self._service_desk: Services | None = None
         self._transfers = Transfers(connection, agent.reactor, self._before_files, agent.home)
         self._handlers |= {
             SourceText: self._source,
             DeviceCall: self._devices.call,
             SetSetting: self._set,
             ReadSetting: self._read,
+            SetService: lambda order: self._services().set(order),
+            ReadService: lambda order: self._services().read(order),
             PutFiles: self._transfers.put,
             FileData: self._transfers.write,
             GetFiles: self._transfers.get,
@@ -129,6 +135,8 @@ class Session:
         if not self.attached:
             self._devices.end()
             self._transfers.abandon()
+            if self._service_desk is not None:
+                self._service_desk.end()
         return survivors + (self._kept._end_processes() if self._kept is not None else ())
 
     def _end(self, order: EndSession) -> None:
@@ -163,6 +171,15 @@ class Session:
 
     def _read(self, order: ReadSetting) -> None:
         self._answer(order.id, lambda: pack(settings.read(order.path)))
+
+    def _services(self) -> Services:
+        """Made when it is first needed: few recipes do."""
+        if self._service_desk is None:
+            from shakeout.agent.services import Services
+
+            agent = self._agent
+            self._service_desk = Services(agent.reactor, agent.children, self._undo, self._connection.send)
+        return self._service_desk
 
     def _answer(self, request: int, action: Callable[[], bytes]) -> None:
         try:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from shakeout.hosts.devices import HostDevices
     from shakeout.hosts.session import Session
     from shakeout.modules.base import BaseTestModule
+    from shakeout.wire.services import ServiceState
 
 #: ``stdin=PIPE`` keeps a job's standard input open for `Job.write`.
 PIPE: Final = "\0shakeout.PIPE"
@@ -184,6 +185,30 @@ class Host:
     def procfs_get(self, path: str) -> str:
         """What a file below /proc says."""
         return self._get("/proc", path)
+
+    def enable_service(self, service: str) -> ServiceState:
+        """Have a service started at boot, and start it now; both is put back at the end. How it is then.
+
+        Raises:
+            UsageError: there is no such service, or it is masked.
+            ServiceError: it could not be started, or not be enabled.
+            LabLacks: nothing on this host manages services, or nothing known.
+        """
+        from shakeout.hosts import services
+
+        return services.change(self._session, service, enable=True)
+
+    def disable_service(self, service: str) -> ServiceState:
+        """Have a service not started at boot, and stop it now; else as `enable_service`."""
+        from shakeout.hosts import services
+
+        return services.change(self._session, service, enable=False)
+
+    def service(self, name: str) -> ServiceState:
+        """How a service is: ``m1.service("chrony").active``; one that the host does not have says so in `exists`."""
+        from shakeout.hosts import services
+
+        return services.look(self._session, name)
 
     def send_file(self, ctl_path: str = "", agent_path: str = "", recursive: bool = False) -> str:
         """Send a file, or with *recursive* a directory, from here to the host; its path there.

@@ -9,6 +9,7 @@ from shakeout.errors import (
     JobError,
     LabLacks,
     LeaseHeld,
+    ServiceError,
     ShakeoutError,
     TransferError,
     UnknownName,
@@ -29,6 +30,8 @@ def refusal_error(refusal: Refusal, host: str) -> ShakeoutError:
         return LabLacks(text)
     if refusal.code == "transfer":
         return TransferError(text)
+    if refusal.code == "service":
+        return ServiceError(text)
     if refusal.code == "missing":
         error = UnknownName("device", "")
         error.args = (text,)

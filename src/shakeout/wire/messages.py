@@ -360,7 +360,7 @@ class Refusal(Message, frozen=True):
     """
 
     id: int
-    code: Literal["device", "lacks", "missing", "transfer", "usage", "error", "limit"]
+    code: Literal["device", "lacks", "missing", "transfer", "usage", "error", "limit", "service"]
     text: str
     errno: int = 0
     traceback: str = ""

@@ -164,11 +164,21 @@ class FileRestore(_Undo, frozen=True, kw_only=True, tag="file_restore"):
 
 
 class ServiceSet(_Undo, frozen=True, kw_only=True, tag="service_set"):
-    """Put a service back: running or not, enabled or not (None: leave alone)."""
+    """Put a service back: running or not (None: leave alone), and enabled or not, by exactly these boot links.
+
+    Attributes:
+        enabled: for people who read the log; what counts are the links.
+        manager: who manages it: "systemd" or "sysvinit".
+        links: path and target of each link that there was; None: leave alone.
+        family: the names whose links they are: the service's own, and those that are enabled along with it.
+    """
 
     service: str
     active: bool | None = None
     enabled: bool | None = None
+    manager: str = "systemd"
+    links: tuple[tuple[str, str], ...] | None = None
+    family: tuple[str, ...] = ()
 
 
 class Argv(_Undo, frozen=True, kw_only=True, tag="argv"):
