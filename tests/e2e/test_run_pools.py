@@ -152,7 +152,8 @@ def test_a_host_in_use_is_set_aside(user: User, agents: list[StandaloneAgent]) -
             def test(self):
                 words = [sys.argv[0], "run", "my.py:Inner", "--pool", "lab", "--out", "inner"]
                 done = subprocess.run(words, capture_output=True, text=True)
-                self.add_result(done.returncode == 0, done.stderr)
+                for line in done.stderr.splitlines():
+                    self.add_result(done.returncode == 0, line)
 
         class Inner(BaseRecipe):
             m1 = HostReq()

@@ -23,7 +23,7 @@ from shakeout.agent.undo import UndoLog, boot_id, failures, replay
 from shakeout.errors import LeaseHeld
 from shakeout.processes.strays import kill_marked
 from shakeout.wire.connection import Connection
-from shakeout.wire.messages import PROTOCOLS, Hello, Refused, Welcome, agent_decoder
+from shakeout.wire.messages import PROTOCOLS, Hello, Refused, Sync, SyncReply, Welcome, agent_decoder
 from shakeout.wire.reactor import READ, Reactor
 from shakeout.wire.transports import Transport, UnixTransport
 
@@ -315,6 +315,9 @@ class Peer:
     def _message(self, message: Any) -> None:
         if self._session is not None:
             self._session.handle(message)
+            return
+        if not self.silent and isinstance(message, Sync):  # it stands in line, and looks whether anybody is here
+            self.connection.send(SyncReply(message.sequence, message.t_ns, time.monotonic_ns()))
             return
         if not isinstance(message, Hello) or not self.silent:
             self.connection.close("the first message was no Hello" if self.silent else "it was not its turn yet")

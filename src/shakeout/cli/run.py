@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from shakeout.cli import take_early_lab
+from shakeout.cli.duration import Duration
 from shakeout.cli.program import leave
 from shakeout.errors import LabLacks, UsageError
 from shakeout.processes.streams import OwnStreams
@@ -40,6 +41,8 @@ Examples:
 @click.option("--all-matches", is_flag=True, help="Run on every match, not only on the first.")
 @click.option("--allow-virtual", is_flag=True, help="Virtual machines of a pool may be used, too.")
 @click.option("--match-only", is_flag=True, help="Show which hosts would be used, and run nothing.")
+@click.option("--wait", is_flag=True, help="Stand in line for hosts that somebody else has.")
+@click.option("--wait-for", type=Duration(), metavar="DURATION", help="As --wait, but not for longer (90s, 30m, 2h).")
 @click.option("--timeout", type=float, metavar="S", help="Seconds that each recipe may take.")
 @click.option("--keep", is_flag=True, help="Leave the hosts as they are at the end.")
 @click.option("--no-breakpoints", is_flag=True, help="Pass over breakpoints.")
@@ -167,7 +170,8 @@ def _run(
     how = Options(
         keep=options["keep"], timeout=settings.timeout or 0, prompt=prompt, artifact_limit=settings.artifact_limit,
         mapper_options=mapper_options, command=mask_words(sys.argv, [recipe.params for recipe in recipes]),
-        leave=leave_without_recipe, access=access_of(settings),
+        leave=leave_without_recipe, access=access_of(settings), wait=options["wait"] or bool(options["wait_for"]),
+        wait_limit=options["wait_for"] or 0,
     )  # fmt: skip
     say = functools.partial(_say, screen=screen)
     with Run(settings.runs_dir, pools, ConstraintMapper(), how, observers=observers, say=say) as made:

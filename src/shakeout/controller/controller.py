@@ -48,6 +48,9 @@ class Controller:
         keep: leave hosts as they are at the end.
         timeout: seconds that each recipe may take; 0: any, None: as configured. It is made of signals, and so holds
             only where `run` is called in the main thread.
+        wait: stand in line for hosts of pools that somebody else has or has reserved, if no others will do; what is
+            waited for is said. The *timeout* begins when the hosts are there.
+        wait_limit: seconds to stand there; 0: any.
         quiet: do not print which hosts were found (to standard error) and the result summary.
     """
 
@@ -64,6 +67,8 @@ class Controller:
         breakpoints: bool = True,
         keep: bool = False,
         timeout: float | None = None,
+        wait: bool = False,
+        wait_limit: float = 0,
         quiet: bool = False,
     ) -> None:
         from shakeout.labs.pools import DirectoryPools, pool_folders
@@ -88,6 +93,7 @@ class Controller:
         self._breakpoints = breakpoints
         self._keep = keep
         self._timeout = settings.timeout or 0 if timeout is None else timeout
+        self._wait, self._wait_limit = wait, wait_limit
         self._quiet = quiet
         self._debug = bool(debug)
         if settings.plugin_path:
@@ -122,6 +128,8 @@ class Controller:
                 prompt=TerminalPrompt(lambda: run.id if run else "") if self._breakpoints else None,
                 artifact_limit=self._artifact_limit,
                 pool_checks=self._pool_checks,
+                wait=self._wait,
+                wait_limit=self._wait_limit,
                 mapper_options=mapper_options,
                 access=self._access,
                 command=mask_words(sys.argv, [recipe.params]),

@@ -98,6 +98,15 @@ class Interrupts:
 
         reactor.watch(self._ready, READ, come)
 
+    @contextlib.contextmanager
+    def heard(self, reactor: Reactor) -> Iterator[None]:
+        """In this block the main thread may wait for a lock or a queue: a signal ends that."""
+        self.tell(reactor, lambda number: None)
+        try:
+            yield
+        finally:
+            self.tell(reactor, None)
+
     def _nudge(self, reactor: Reactor, times: int) -> None:
         """Have the main thread look for signals.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +17,27 @@ from shakeout.controller.failure import one_paragraph
 from shakeout.controller.hostbook import HostBook, drop_book, write_book
 from shakeout.controller.interrupts import Interrupts
 from shakeout.controller.kept import give_back_earlier
+from shakeout.controller.leasing import Refusals
 from shakeout.controller.part import Part, PartResult
 from shakeout.controller.recorder import Observer, PartRecorder, Trouble
-from shakeout.errors import AgentUnreachable, HostError, UsageError
+from shakeout.controller.supply import Supply, Terms, close
+from shakeout.controller.waiting import Claim
+from shakeout.errors import AgentUnreachable, UsageError
 from shakeout.hosts.dialing import Access
 from shakeout.hosts.loop import LoopThread
+from shakeout.hosts.recorder import NullRecorder, Recorder
 from shakeout.hosts.session import Session
 from shakeout.journal.events import HostSetAside, Log, PartStarted, RunFinished
 from shakeout.journal.events import Match as MatchEvent
 from shakeout.journal.verdict import Verdict, combine
 from shakeout.journal.writer import JournalWriter, create_run
 from shakeout.labs.mac_pool import MacPool
-from shakeout.labs.provider import Opened, PoolManager
+from shakeout.labs.provider import PoolManager
 from shakeout.matching.mapper import Mapper, Match, describe
 from shakeout.params.secrets import masked
 from shakeout.recipe.base import BaseRecipe
 from shakeout.wire.reactor import Reactor
+from shakeout.wire.transports import Transport
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +49,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         prompt: whom to ask at breakpoints; None passes over them.
         artifact_limit: bytes after which an artifact is cut.
         pool_checks: whether a host that does not answer is set aside and the next match tried.
+        wait: stand in line for hosts that somebody else has, if there are no others.
+        wait_limit: seconds to stand there; 0: any.
         mapper_options: for the mapper: all_matches and so on.
         access: what hosts of pools are reached with.
         command: for the journal: what was called, without secrets.
@@ -56,6 +63,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     prompt: Any = None
     artifact_limit: int = 4 << 30
     pool_checks: bool = True
+    wait: bool = False
+    wait_limit: float = 0
     mapper_options: Mapping[str, Any] = {}
     access: Access = Access()
     command: tuple[str, ...] = ()
@@ -94,12 +103,13 @@ class Run:
         )
         self._trouble = Trouble()
         self._recorder = PartRecorder(self._journal, 0, observers, self._trouble)
+        self._parts_recorder: PartRecorder | None = None
         self._interrupts = Interrupts(say)
         self._macs = MacPool("02:5b")
         self._loop: LoopThread | None = None
         self._finished = False
         self._evacuating = threading.Lock()
-        self._sessions: dict[str, Session] = {}
+        self._open: weakref.WeakSet[Session] = weakref.WeakSet()
         _runs.add(self)
         self.id = self._journal.run
         self.folder = self._journal.folder
@@ -166,28 +176,16 @@ class Run:
         Raises:
             NoMatch: no hosts meet its requirements; with the explanation.
         """
-        candidates = Candidates(recipe, self._pools, self._mapper, self._options.mapper_options)
         results: list[PartResult] = []
-        silent: set[str] = set()
-        done: list[str] = []
-        while True:
-            before, set_aside = set(done), False
-            for match in candidates.find(silent):
-                if str(match) in before:
-                    continue  # it was found before a host was set aside, too
-                outcome = self._on_match(recipe, match, len(results) + 1)
-                if not isinstance(outcome, PartResult):
-                    silent.update(outcome)
-                    set_aside = True
-                    break
-                done.append(str(match))
-                results.append(outcome)
-                if self.interrupted or outcome.usage:
-                    return results
-            if not set_aside:
+        supply = self._supply(recipe)
+        for claim in supply.claims():
+            if supply.waited:
+                self._recorder.write(Log(level="info", text=supply.waited))
+            results.append(self._on_claim(recipe, claim, len(results) + 1))
+            if self.interrupted or results[-1].usage:
                 break
         if not results:
-            raise candidates.nothing(silent)
+            raise supply.nothing()
         return results
 
     def finish(self) -> None:
@@ -216,7 +214,7 @@ class Run:
         """In a forked child: the run is the parent's alone."""
         self._finished = True
         self._journal.detach()
-        for session in self._sessions.values():
+        for session in self._open:
             session.let_go()
 
     def refuse(self, error: UsageError) -> None:
@@ -226,40 +224,56 @@ class Run:
 
     # -- inner parts ----------------------------------------------------------------------------------
 
-    def _on_match(self, recipe: BaseRecipe, match: Match, index: int) -> PartResult | Collection[str]:
-        """Run *recipe* on *match*; or the names of hosts that did not answer."""
+    def _supply(self, recipe: BaseRecipe) -> Supply:
+        """The hosts of *recipe*, match after match."""
+        options = self._options
+        terms = Terms(
+            every=bool(options.mapper_options.get("all_matches")), wait=options.wait, wait_limit=options.wait_limit,
+            before=self._give_back_earlier, set_aside=self._set_aside, say=self._say, heard=self._interrupts.heard,
+        )  # fmt: skip
+        return Supply(
+            Candidates(recipe, self._pools, self._mapper, options.mapper_options), self._pools, terms,
+            make=lambda name, transport: self._session(name, transport, self._part_recorder()),
+            make_place=lambda name, transport: self._session(name, transport, NullRecorder()),
+            reactor=lambda: self._reactor,
+        )  # fmt: skip
+
+    def _session(self, name: str, transport: Transport, recorder: Recorder) -> Session:
+        session = Session(
+            name, transport, self._reactor, recorder, run=self.id, artifact_limit=self._options.artifact_limit
+        )
+        self._open.add(session)
+        return session
+
+    def _part_recorder(self) -> PartRecorder:
+        """The one of the next part."""
+        if self._parts_recorder is None or self._parts_recorder.part != len(self.parts) + 1:
+            self._parts_recorder = PartRecorder(self._journal, len(self.parts) + 1, self._observers, self._trouble)
+        return self._parts_recorder
+
+    def _give_back_earlier(self) -> None:
         if self._options.keep:
             give_back_earlier(self.folder, self._options.access)
-        opened = self._pools.open(match)
-        failures = dict(opened.failures)
-        sessions = self._sessions = {}
-        recorder = PartRecorder(self._journal, len(self.parts) + 1, self._observers, self._trouble)
-        try:
-            if not failures:
-                failures = self._connect(match, opened.transports, recorder, sessions)
-            if not failures:
-                return self._on_hosts(recipe, match, opened, sessions, recorder, index)
-            if not sessions:
-                for transport in opened.transports.values():
-                    transport.close()
-        finally:  # harmless for those that were ended in order
-            for session in sessions.values():
-                session.abandon()
-        self._pools.release()
-        return self._set_aside(failures)
 
-    def _on_hosts(
-        self,
-        recipe: BaseRecipe,
-        match: Match,
-        opened: Opened,
-        sessions: dict[str, Session],
-        recorder: PartRecorder,
-        index: int,
-    ) -> PartResult:
-        _announce(recorder, recipe, match, index)
+    def _on_claim(self, recipe: BaseRecipe, claim: Claim, index: int) -> PartResult:
+        """Run *recipe* on the hosts of *claim*."""
+        recorder = self._part_recorder()
+        try:
+            for host_id, session in claim.sessions.items():
+                if session.name != host_id or session.queued:
+                    session.become(host_id, recorder)  # it was waited for
+            return self._on_hosts(recipe, claim, recorder, index)
+        except BaseException:
+            self._pools.release()
+            raise
+        finally:
+            close(claim.opened, claim.sessions)
+
+    def _on_hosts(self, recipe: BaseRecipe, claim: Claim, recorder: PartRecorder, index: int) -> PartResult:
+        opened = claim.opened
+        _announce(recorder, recipe, claim.match, index)
         part = Part(
-            recipe, match, sessions, opened.links, recorder, self._interrupts, prompt=self._options.prompt,
+            recipe, claim.match, claim.sessions, opened.links, recorder, self._interrupts, prompt=self._options.prompt,
             take_mac=self._macs.take, timeout=self._options.timeout, keep=self._options.keep, reactor=self._reactor,
             on_evacuated=self._evacuated,
         )  # fmt: skip
@@ -295,31 +309,12 @@ class Run:
             self._loop = LoopThread()
         return self._loop.reactor
 
-    def _connect(
-        self, match: Match, transports: Mapping[str, Any], recorder: PartRecorder, sessions: dict[str, Session]
-    ) -> dict[str, str]:
-        """Open *sessions* with all hosts at once; those that failed, by the host's name, and why."""
-        for host_id, transport in transports.items():
-            sessions[host_id] = Session(
-                host_id, transport, self._reactor, recorder, run=self.id,
-                artifact_limit=self._options.artifact_limit,
-            )  # fmt: skip
-            sessions[host_id].begin()
-        failures: dict[str, str] = {}
-        for host_id, session in sessions.items():
-            try:
-                session.welcome()
-            except HostError as error:  # nobody answers, it is somebody else's, or speaks another version
-                failures[match.hosts[host_id].name] = str(error)
-        return failures
-
-    def _set_aside(self, failures: Mapping[str, str]) -> Collection[str]:
-        for name, reason in failures.items():
-            if not self._options.pool_checks:
+    def _set_aside(self, refusals: Refusals) -> None:
+        for name, reason in (*refusals.silent.items(), *refusals.busy.items()):
+            if not self._options.pool_checks and not (self._options.wait and name in refusals.busy):
                 raise AgentUnreachable(reason, name)
             self._recorder.write(HostSetAside(host=name, reason=reason))
             self._say(f"host {name} is set aside: {reason}")
-        return set(failures)
 
 
 #: Those of this process.

@@ -36,13 +36,25 @@ class Pulse:
         self._sequence = 0
         self._unanswered = 0
         self._asked_ns = 0
+        self._started = False
         #: What the host's clock is ahead of the run's axis, as last measured.
         self.offset_ns = 0
 
     def begin(self, asked_ns: int, host_ns: int) -> None:
         """The first look was the Hello, sent at *asked_ns*."""
         self._measure(asked_ns, host_ns)
-        self._reactor.call_later(SYNC_EVERY, self._ask)
+        self.start()
+
+    def start(self) -> None:
+        """Look from now on; harmless the second time."""
+        if not self._started:
+            self._started = True
+            self._reactor.call_later(SYNC_EVERY, self._ask)
+
+    def become(self, host: str, recorder: Recorder) -> None:
+        """The host is called *host* from now on, and what is measured goes to *recorder*; it is measured at once."""
+        self._host, self._recorder = host, recorder
+        self._look()
 
     def answered(self, reply: SyncReply) -> None:
         """An answer came; one that was not asked for is no news."""
@@ -59,10 +71,13 @@ class Pulse:
             return
         # Counted, not timed: when it is this program that was stopped, one look is missed, not the host lost.
         self._unanswered += 1
+        self._look()
+        self._reactor.call_later(SYNC_EVERY, self._ask)
+
+    def _look(self) -> None:
         self._sequence += 1
         self._asked_ns = time.monotonic_ns()
         self._connection.send(Sync(self._sequence, self._asked_ns))
-        self._reactor.call_later(SYNC_EVERY, self._ask)
 
     def _measure(self, asked_ns: int, host_ns: int) -> None:
         """Note the host's clock; the true moment lies somewhere between question and answer."""

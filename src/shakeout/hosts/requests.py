@@ -38,7 +38,7 @@ class Requests:
     """
 
     def __init__(self, host: str) -> None:
-        self._host = host
+        self.host = host
         self._open: dict[int, Request] = {}
         self._numbers = itertools.count(1)
 
@@ -62,7 +62,7 @@ class Requests:
             if request.on_answer is not None:
                 request.on_answer(None)
         elif isinstance(message, Refusal):
-            request.fail(refusal_error(message, self._host))
+            request.fail(refusal_error(message, self.host))
         elif isinstance(message, Listing):
             if request.on_listing is not None:
                 request.on_listing(message)

@@ -129,6 +129,12 @@ class Session:
         hello = Hello(PROTOCOLS, controller, self.run, role, shakeout.__version__, own_name(), wait)
         self._connection.send(hello)
 
+    def become(self, name: str, recorder: Recorder) -> None:
+        """From now on it belongs to the host that the recipe calls *name*; for sessions that were waited for."""
+        self.name, self.recorder = name, recorder
+        self._requests.host = name
+        self._reactor.call_soon_threadsafe(lambda: self._pulse.become(name, recorder))
+
     @property
     def answered(self) -> bool:
         """Whether it is known that the session is open, or why it will not be: then `welcome` returns at once."""
@@ -356,7 +362,7 @@ class Session:
         elif isinstance(message, Welcome):
             if self._opened.done or not PROTOCOLS[0] <= message.version <= PROTOCOLS[1]:
                 raise ProtocolError(f"a Welcome to protocol {message.version} came, which nobody had asked for")
-            if self.queued is not None:  # nobody knows how long that was under way: the next look at the clock is one
+            if self.queued is not None:  # nobody knows how long that was under way: only the next look is one
                 self._hello_ns = time.monotonic_ns()
             self._pulse.begin(self._hello_ns, message.host_ns)
             self._opened.set(message)
@@ -364,6 +370,7 @@ class Session:
         elif isinstance(message, Queued):
             if self._opened.done:
                 raise ProtocolError("a place in line came, though the session is open")
+            self._pulse.start()
             self.queued = message
             self._tell()
         elif isinstance(message, Refused):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,9 @@ class DirectoryPools:
         """All hosts of the pools."""
         return self._inventory
 
-    def open(self, match: Match) -> Opened:
-        """Connect to all hosts of *match*, at the same time."""
-        transports, failures = self._dial(match)
+    def open(self, match: Match, without: Collection[str] = ()) -> Opened:
+        """Connect to all hosts of *match*, at the same time, but for those that are required as *without*."""
+        transports, failures = self._dial({need: host for need, host in match.hosts.items() if need not in without})
         if failures:
             for transport in transports.values():
                 transport.close()
@@ -53,26 +53,26 @@ class DirectoryPools:
         addresses = {host_id: entry.endpoint.text() for host_id, entry in match.hosts.items()}
         return Opened(transports, links, failures, addresses)
 
-    def _dial(self, match: Match) -> tuple[dict[str, Transport], dict[str, str]]:
+    def _dial(self, hosts: Mapping[str, HostEntry]) -> tuple[dict[str, Transport], dict[str, str]]:
         """Connections by id of the required host, and why there is none by the host's name."""
         transports: dict[str, Transport] = {}
         failures: dict[str, str] = {}
 
         def attempt(host_id: str) -> None:
-            entry = match.hosts[host_id]
+            entry = hosts[host_id]
             try:
                 transports[host_id] = dial(entry.endpoint, self._access)
             except HostError as error:
                 failures[entry.name] = str(error)
 
-        if all(entry.endpoint.via == "unix" for entry in match.hosts.values()):
-            for host_id in match.hosts:  # takes no time worth a thread
+        if all(entry.endpoint.via == "unix" for entry in hosts.values()):
+            for host_id in hosts:  # takes no time worth a thread
                 attempt(host_id)
             return transports, failures
         from concurrent.futures import ThreadPoolExecutor
 
-        with ThreadPoolExecutor(min(64, len(match.hosts)), "dial") as threads:
-            list(threads.map(attempt, match.hosts))
+        with ThreadPoolExecutor(min(64, len(hosts)), "dial") as threads:
+            list(threads.map(attempt, hosts))
         return transports, failures
 
     def release(self) -> None:

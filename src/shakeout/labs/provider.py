@@ -50,7 +50,11 @@ class PoolManager(Protocol):
         """The hosts that there are; a laboratory that makes hosts offers what it would make for *requirements*."""
 
     def open(self, match: Match) -> Opened:
-        """Connect to all hosts of *match*, in parallel; a laboratory makes them now."""
+        """Connect to all hosts of *match*, in parallel; a laboratory makes them now.
+
+        One whose hosts may be somebody else's, so that a run with ``wait=True`` stands in line for them, takes another
+        argument, ``without``: ids of required hosts that are connected already and need no transport.
+        """
 
     def release(self) -> None:
         """The part that used them is over: made hosts are removed."""
