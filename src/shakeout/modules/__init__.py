@@ -10,15 +10,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from shakeout.modules.base import BaseTestModule as BaseTestModule
+    from shakeout.modules.capture import PacketCapture as PacketCapture
     from shakeout.modules.cpumonitor import CpuMonitor as CpuMonitor
     from shakeout.modules.diskmonitor import DiskMonitor as DiskMonitor
     from shakeout.modules.interfacemonitor import InterfaceMonitor as InterfaceMonitor
     from shakeout.modules.iperf import IperfClient as IperfClient
     from shakeout.modules.iperf import IperfServer as IperfServer
     from shakeout.modules.memorymonitor import MemoryMonitor as MemoryMonitor
+    from shakeout.modules.packetassert import PacketAssert as PacketAssert
     from shakeout.modules.ping import Ping as Ping
+    from shakeout.modules.processmonitor import ProcessMonitor as ProcessMonitor
+    from shakeout.modules.processwatch import ProcessWatch as ProcessWatch
     from shakeout.modules.tcp import TcpConnect as TcpConnect
     from shakeout.modules.tcp import TcpListen as TcpListen
+    from shakeout.modules.throughput import ThroughputClient as ThroughputClient
+    from shakeout.modules.throughput import ThroughputServer as ThroughputServer
     from shakeout.modules.udp import UdpListen as UdpListen
     from shakeout.modules.udp import UdpSend as UdpSend
 
@@ -30,9 +36,15 @@ BUILTIN: Final = {
     "IperfClient": "iperf",
     "IperfServer": "iperf",
     "MemoryMonitor": "memorymonitor",
+    "PacketAssert": "packetassert",
+    "PacketCapture": "capture",
     "Ping": "ping",
+    "ProcessMonitor": "processmonitor",
+    "ProcessWatch": "processwatch",
     "TcpConnect": "tcp",
     "TcpListen": "tcp",
+    "ThroughputClient": "throughput",
+    "ThroughputServer": "throughput",
     "UdpListen": "udp",
     "UdpSend": "udp",
 }
