@@ -30,6 +30,14 @@ class Job:
         assert found is not None
         return found
 
+    @property
+    def pid(self) -> int:
+        return self._process.process.pid
+
+    def end(self) -> None:
+        """What the end of a recipe does."""
+        self._process.__exit__()
+
     def wait(self, timeout: float = 0) -> bool:
         self._outcome = self._process.outcome()
         assert self._outcome.passed, self._outcome
@@ -47,8 +55,12 @@ class Job:
 class Host:
     """What the examples use of a host."""
 
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
     def run(self, module: BaseTestModule, bg: bool = False) -> Job:
         job = Job(module)
+        self.jobs.append(job)
         if not bg:
             job.wait()
         return job
@@ -62,6 +74,8 @@ def main() -> int:
         hosts: dict[str, Any] = {"m1": Host(), "m2": Host(), "m2_address": "127.0.0.1", "signal": signal}
         [example] = doctest.DocTestFinder(recurse=False).find(names[name], name, globs=names | hosts)
         outcome = doctest.DocTestRunner().run(example)
+        for job in (*hosts["m1"].jobs, *hosts["m2"].jobs):
+            job.end()
         assert outcome.attempted > 0, f"{name} has no example"
         tried, failed = tried + outcome.attempted, failed + outcome.failed
     print(f"{tried} tried, {failed} failed")
