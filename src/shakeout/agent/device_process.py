@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from shakeout.agent.rights import without_rights
 from shakeout.agent.undo import UndoLog
 from shakeout.devices.base import Device
 from shakeout.devices.carrier import links_with
@@ -59,7 +60,7 @@ class DeviceServer:
             value = self._carry_out(call)
             return Answer(call.id, pack((value, self._mentioned(value)), where=f"what {call.name} returned"))
         except DeviceError as error:
-            return Refusal(call.id, "device", str(error), error.errno)
+            return Refusal(call.id, "device", str(error) + without_rights(error.errno), error.errno)
         except LabLacks as error:
             return Refusal(call.id, "lacks", str(error))
         except UnknownName as error:

@@ -20,11 +20,12 @@ from shakeout.agent.statefolder import StateFolder, default_state
 _READ_SIZE = 4096
 
 
-def enter(ready: Callable[[], None], state: Path | None = None) -> NoReturn:
+def enter(ready: Callable[[], None], connection: str = "", state: Path | None = None) -> NoReturn:
     """Hand standard input and output to the agent; returns to nobody.
 
     Args:
         ready: called when there is an agent.
+        connection: what sshd says of it: "CLIENT PORT SERVER PORT"; this end's address is told the agent.
         state: the folder of the agent, if not the usual one.
     """
     folder = StateFolder(state or default_state())
@@ -41,7 +42,7 @@ def enter(ready: Callable[[], None], state: Path | None = None) -> NoReturn:
         sys.stderr.write(f"shakeout: the agent cannot be started: {where}{error.strerror or error}\n")
         sys.exit(1)
     ready()
-    socket.send_fds(control, [b"."], [0, 1])
+    socket.send_fds(control, [f"{_local_address(connection)}\n".encode()], [0, 1])
     if listener is not None and os.fork() == 0:
         control.close()
         os.close(said)
@@ -52,6 +53,19 @@ def enter(ready: Callable[[], None], state: Path | None = None) -> NoReturn:
         listener.close()
     _wait(control, said)
     os._exit(0)
+
+
+def _local_address(connection: str) -> str:
+    """This end's address; "" if sshd does not say."""
+    words = connection.split()
+    address = words[2].partition("%")[0] if len(words) == 4 else ""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, address)
+        except OSError:
+            continue
+        return address
+    return ""
 
 
 def _knock(path: Path) -> socket.socket | None:

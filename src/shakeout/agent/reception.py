@@ -11,6 +11,7 @@ from collections.abc import Callable
 from shakeout.agent.server import Agent, Peer
 from shakeout.agent.standalone import make_agent
 from shakeout.agent.statefolder import StateFolder
+from shakeout.processes.namespaces import set_process_name
 from shakeout.wire.reactor import READ, Reactor
 from shakeout.wire.transports import PipesTransport
 
@@ -18,10 +19,13 @@ from shakeout.wire.transports import PipesTransport
 LOOK_EVERY = 5.0
 #: Looks in vain after which the controller is given up; it says something at least every five seconds.
 MOST_SILENT = 6
+#: Of what comes with the descriptors: an address.
+_LONGEST = 100
 
 
 def receive(listener: socket.socket, folder: StateFolder) -> None:
     """Serve the connections that come in at *listener*, until none is left and no host is kept."""
+    set_process_name("shakeout-agent")
     agent = make_agent(folder.path)
     reception = Reception(agent, listener, folder)
     signal.signal(signal.SIGHUP, lambda *_: None)  # not SIG_IGN, which jobs would inherit
@@ -76,15 +80,17 @@ class Reception:
         self._agent.reactor.forget(control.fileno())
         self._arriving.discard(control)
         try:
-            _, fds, _, _ = socket.recv_fds(control, 1, 2)
+            said, fds, _, _ = socket.recv_fds(control, _LONGEST, 2)
         except OSError:
-            fds = []
+            said, fds = b"", []
         if len(fds) != 2:
             for fd in fds:
                 os.close(fd)
             self._left(control)
             return
-        transport = HandedOver(*fds, on_close=lambda: self._left(control))
+        transport = HandedOver(
+            fds[0], fds[1], said.decode("ascii", "replace").strip(), on_close=lambda: self._left(control)
+        )
         Vigil(self._agent.serve(transport, _process_of(control)), transport, self._agent.reactor)
 
     def _left(self, control: socket.socket) -> None:
@@ -109,8 +115,9 @@ class Reception:
 class HandedOver(PipesTransport):
     """Standard input and output of a process that sshd has started."""
 
-    def __init__(self, read: int, write: int, *, on_close: Callable[[], None]) -> None:
+    def __init__(self, read: int, write: int, local_address: str, *, on_close: Callable[[], None]) -> None:
         super().__init__(read, write)
+        self.local_address = local_address
         self._on_close = on_close
         #: Whether something has come since this was last set to False.
         self.heard = True

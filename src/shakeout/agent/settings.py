@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Callable
 
+from shakeout.agent.rights import without_rights
 from shakeout.errors import LabLacks, ShakeoutError, UsageError
 
 #: A sysctl's text is short; what is longer is no setting.
@@ -88,4 +89,4 @@ def _explain(path: str, error: OSError, value: bytes | None = None) -> ShakeoutE
             f"{path} cannot be read ({error.strerror}), so it could not be put back either; write it with run() if "
             "you mean to"
         )
-    return UsageError(f"{path}: {error.strerror}")
+    return UsageError(f"{path}: {error.strerror}{without_rights(error.errno)}")

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import select
+import time
 from typing import Any
 
 import msgspec
 
 import shakeout
 from shakeout.errors import AgentUnreachable, HostLost, UsageError
+from shakeout.hosts.pulse import SYNC_EVERY
 from shakeout.hosts.refusals import refused_error
 from shakeout.wire.connection import Connection
 from shakeout.wire.framing import CHUNK
@@ -29,6 +31,7 @@ from shakeout.wire.messages import (
     Refused,
     Resize,
     StartJob,
+    Sync,
     Welcome,
     controller_decoder,
 )  # fmt: skip
@@ -110,6 +113,7 @@ class Attachment:
             self._opened = True
             self._connection.send(self._order)
             self._watch_input()
+            self._reactor.call_later(SYNC_EVERY, self._stay)
         elif isinstance(message, Refused):
             gone = message.code == "role"
             text = f"{self._name}: the run does not hold this host any more"
@@ -125,6 +129,11 @@ class Attachment:
     def _give_up(self) -> None:
         if not self._opened:
             self._error = AgentUnreachable(f"its agent did not answer within {PATIENCE:g} s", self._name)
+
+    def _stay(self) -> None:
+        """An agent gives up a controller that says nothing."""
+        self._connection.send(Sync(0, time.monotonic_ns()))
+        self._reactor.call_later(SYNC_EVERY, self._stay)
 
     def _write(self, message: Output) -> None:
         target = self._stderr if message.stream == STDERR else self._stdout

@@ -65,7 +65,7 @@ def begin(mark: str, known: Sequence[tuple[str, str, str, str]]) -> None:
     import importlib
 
     sys.path.insert(0, held)
-    importlib.import_module("shakeout.agent.doorway").enter(lambda: say("ready"))
+    importlib.import_module("shakeout.agent.doorway").enter(lambda: say("ready"), sys.argv[5])
 
 
 def _refuse(say: object, text: str) -> NoReturn:

@@ -23,10 +23,11 @@ CONNECT_TIMEOUT = 10
 #: Seconds between two questions to the other end whether it is there, and how many may go without an answer.
 ALIVE_EVERY, ALIVE_MISSED = 2, 2
 
+#: Its arguments are itself, -I, -c, NO_PYTHON, SSH_CONNECTION as sshd set it, and the Pythons that are left to try.
 #: Goes on with the next Python if this one is too old; reads its program from standard input, this many bytes.
 _LOADER = (
     "import os,sys;a=sys.argv;old=sys.version_info<{oldest};"
-    "old and a[5:]and os.execv(a[5],[a[5],a[2],a[3],a[1]]+a[1:5]+a[6:]);"
+    "old and a[6:]and os.execv(a[6],[a[6],a[2],a[3],a[1]]+a[1:6]+a[7:]);"
     "old and sys.exit(a[4]+sys.version);"
     "exec(sys.stdin.buffer.read({size}))"
 )
@@ -108,7 +109,7 @@ def remote_command(size: int, *, python: str = "", sudo: bool | None = None) -> 
         f"S=;[ $(id -u) = 0 ]||{{ {become};}};set --;"
         f'for p in {python or " ".join(PYTHONS)};do q=$(command -v $p)&&set -- "$@" $q;done;'
         f"[ $# = 0 ]&&{{ echo {NO_PYTHON} >&2;exit 1;}};"
-        f'L="{loader}";p=$1;shift;exec $S $p -I -c "$L" "$L" -I -c {NO_PYTHON} "$@"'
+        f'L="{loader}";p=$1;shift;exec $S $p -I -c "$L" "$L" -I -c {NO_PYTHON} "${{SSH_CONNECTION:--}}" "$@"'
     )
     assert not set(script) & set("'!\\\n"), "a login shell would take it apart"
     return f"exec /bin/sh -c '{script}'"
