@@ -25,6 +25,7 @@ from shakeout.wire.messages import (
 from shakeout.wire.plain import pack
 
 if TYPE_CHECKING:
+    from shakeout.agent.program import Program
     from shakeout.agent.server import Agent
 
 
@@ -42,6 +43,8 @@ class Look:
         self._agent = agent
         self._connection = connection
         self._owner = owner
+        #: Programs that inspect the host.
+        self._asked: list[Program] = []
         self._handlers: dict[type, Callable[[Any], None]] = {
             Sync: self._sync,
             Reserve: self._reserve,
@@ -59,7 +62,10 @@ class Look:
         handler(message)
 
     def close(self) -> tuple[Step, ...]:
-        """There is nothing to end."""
+        """There is nothing to put back."""
+        for program in self._asked:
+            program.kill()
+        self._asked.clear()
         return ()
 
     def _sync(self, order: Sync) -> None:
@@ -82,10 +88,11 @@ class Look:
         self._answer(order.id, change)
 
     def _inspect(self, order: Inspect) -> None:
-        def inspect() -> bytes:
-            raise LabLacks("this release cannot inspect hosts")
+        from shakeout.agent.inspection import answer_inspection
 
-        self._answer(order.id, inspect)
+        asked = answer_inspection(order.id, self._agent, self._connection)
+        if asked is not None:
+            self._asked.append(asked)
 
     def _answer(self, request: int, action: Callable[[], bytes]) -> None:
         try:

@@ -28,6 +28,7 @@ from shakeout.wire.messages import (
     EndSession,
     FileData,
     GetFiles,
+    Inspect,
     JobInput,
     PutFiles,
     ReadService,
@@ -97,6 +98,7 @@ class Session:
             ReadSetting: self._read,
             SetService: lambda order: self._services().set(order),
             ReadService: lambda order: self._services().read(order),
+            Inspect: self._inspect,
             PutFiles: self._transfers.put,
             FileData: self._transfers.write,
             GetFiles: self._transfers.get,
@@ -171,6 +173,11 @@ class Session:
 
     def _read(self, order: ReadSetting) -> None:
         self._answer(order.id, lambda: pack(settings.read(order.path)))
+
+    def _inspect(self, order: Inspect) -> None:
+        from shakeout.agent.inspection import answer_inspection
+
+        answer_inspection(order.id, self._agent, self._connection)
 
     def _services(self) -> Services:
         """Made when it is first needed: few recipes do."""
