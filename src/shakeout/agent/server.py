@@ -15,6 +15,7 @@ from shakeout.agent.children import Children
 from shakeout.agent.forker import Forker
 from shakeout.agent.lease import Lease, since_when
 from shakeout.agent.line import Line, Waiting
+from shakeout.agent.listening import watch_listener
 from shakeout.agent.look import Look
 from shakeout.agent.properties import Value
 from shakeout.agent.reservation import LONGEST_OWNER, ReservationFile, described, printable
@@ -106,17 +107,8 @@ class Agent:
 
     def listen(self, listener: socket.socket) -> None:
         """Accept controllers on a unix socket; only root and the agent's own user may connect."""
-        listener.setblocking(False)
 
-        def accept(events: int) -> None:
-            try:
-                connected, _ = listener.accept()
-            except BlockingIOError:
-                return
-            except OSError:  # no descriptors left: those that come wait until there are some
-                self.reactor.forget(listener.fileno())
-                self.reactor.call_later(1.0, lambda: self.reactor.watch(listener.fileno(), READ, accept))
-                return
+        def arrived(connected: socket.socket, address: object) -> None:
             transport = UnixTransport(connected)
             pid, uid = transport.peer()
             strangers = sum(1 for peer in self._peers if peer.silent)
@@ -125,7 +117,7 @@ class Agent:
                 return
             self.serve(transport, pid)
 
-        self.reactor.watch(listener.fileno(), READ, accept)
+        watch_listener(self.reactor, listener, arrived)
 
     def serve(self, transport: Transport, pid: int = 0) -> Peer:
         """Serve one connection whose other side has been authenticated.

@@ -1,4 +1,4 @@
-"""An agent as a program of its own: ``shakeout agent --socket PATH``."""
+"""An agent as a program of its own: ``shakeout agent``."""
 
 from __future__ import annotations
 
@@ -6,50 +6,94 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from shakeout.agent.gate import Gate
+from shakeout.agent.listening import tcp_listeners
 from shakeout.agent.properties import collect
 from shakeout.agent.server import Agent
+from shakeout.agent.servicemanager import notify
 from shakeout.agent.session import home_directory
 from shakeout.agent.zygote import set_environment, start_zygote
 from shakeout.errors import HostError, UsageError
 from shakeout.modules import runner
 from shakeout.processes.namespaces import become_subreaper
+from shakeout.wire.address import shown_address
+from shakeout.wire.credentials import Credentials, check_files
 from shakeout.wire.reactor import Reactor
+
+#: How variables begin that are the agent's business alone.
+_OWN = ("SHAKEOUT_", "PYTHON", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_")
 
 
 #: Of whoever started the agent, as is SSH_AUTH_SOCK; besides, bash reads .bashrc before each job if it sees these.
 _OF_THE_LOGIN = frozenset(("SSH_CLIENT", "SSH2_CLIENT", "SSH_CONNECTION", "SSH_ORIGINAL_COMMAND", "SSH_TTY"))
 
 
-def serve(path: Path, state: Path, ready: Callable[[], None] = lambda: None) -> None:
-    """Serve controllers that connect to the unix socket *path*, until SIGTERM or SIGINT.
+def serve(
+    path: Path | None,
+    state: Path,
+    ready: Callable[[list[str]], None] = lambda places: None,
+    *,
+    listen: Sequence[str] = (),
+    certs: Path | None = None,
+) -> None:
+    """Serve controllers that connect to the unix socket *path*, or over TLS, until SIGTERM or SIGINT.
 
     What an agent before this one left half-done (it was killed) is undone first.
 
     Args:
         state: a directory for the lease and the undo log; made if need be.
-        ready: called once controllers are served.
+        ready: called with the places that are listened at, once controllers are served.
+        listen: HOST:PORT, or anything else that `parse_address` reads, for TLS.
+        certs: folder of this host's credentials; needed with *listen*.
 
     Raises:
-        UsageError: the socket or the directory cannot be made.
+        UsageError: a socket or the directory cannot be made, or the credentials not be used.
         HostError: it had to end by itself.
     """
-    path = path.absolute()
-    listener = _listener(path)
+    path = path and path.absolute()
+    certs = certs and certs.absolute()
+    if listen:
+        check_files(certs or Path(), "host")
+    over_tls = [listener for each in listen for listener in tcp_listeners(each)]
+    listener = _listener(path) if path else None
     agent = make_agent(state)
-    agent.listen(listener)
+    gate = _gate(agent, certs, over_tls) if certs and over_tls else None
+    if listener is not None:
+        agent.listen(listener)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stop())
-    agent.reactor.call_soon(ready)
+    places = [str(path)] if path else []
+    places += [shown_address(each.getsockname()) for each in over_tls]
+    agent.reactor.call_soon(lambda: ready(places))
+    agent.reactor.call_soon(lambda: notify("READY=1"))
     try:
         agent.reactor.run()
     finally:
+        notify("STOPPING=1")
+        if gate is not None:
+            gate.close()
         agent.close()
-        path.unlink(missing_ok=True)
+        if path:
+            path.unlink(missing_ok=True)
     if agent.trouble:
         raise HostError(agent.trouble)
+
+
+def _gate(agent: Agent, certs: Path, listeners: list[socket.socket]) -> Gate:
+    """Made after the zygote, which shall have neither OpenSSL nor the key in its memory."""
+    gate = Gate(agent.reactor, Credentials(certs, "host", _say), agent.serve, _say)
+    for listener in listeners:
+        gate.listen(listener)
+    return gate
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"shakeout: {text}\n")
+    sys.stderr.flush()
 
 
 def make_agent(state: Path) -> Agent:

@@ -90,4 +90,8 @@ def dial(endpoint: Endpoint, access: Access) -> Transport:
         from shakeout.hosts.ssh import dial_ssh  # with much that other hosts do not need
 
         return dial_ssh(endpoint, access)
-    raise LabLacks(f"a host that is reached via {endpoint.via} cannot be connected to by this release (unix only)")
+    if endpoint.via == "tls":
+        from shakeout.hosts.tls import dial_tls
+
+        return dial_tls(endpoint.address, endpoint.name, access.certs)
+    raise LabLacks(f"a host that is reached via {endpoint.via} cannot be connected to by this release (unix, tls, ssh)")

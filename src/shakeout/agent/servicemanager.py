@@ -1,0 +1,18 @@
+"""Telling a service manager how we are (sd_notify's protocol: one datagram to $NOTIFY_SOCKET)."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+
+def notify(state: str) -> None:
+    """Tell whoever has started us, if he wants to know: "READY=1", "STOPPING=1"."""
+    place = os.environ.get("NOTIFY_SOCKET", "")
+    if place[:1] not in ("/", "@"):
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+        try:
+            sender.sendto(state.encode(), "\0" + place[1:] if place[0] == "@" else place)
+        except OSError:  # nobody listens any more
+            return

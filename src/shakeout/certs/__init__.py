@@ -1,0 +1,1 @@
+"""The laboratory's CA: certificates for hosts and controllers, and their revocation."""
