@@ -102,6 +102,7 @@ def _launch(
     theirs.close()
     with ours:
         pid = int.from_bytes(_received(ours, 4), "little")
+        ours.sendall(b".")
         _received(ours, 1)  # it is in namespaces of its own
         for place, (link, network) in enumerate([(MANAGEMENT, MANAGEMENT), *machine.links.items()]):
             peer = Peer(link, hwaddr=f"52:54:00:00:{number + 1:02x}:{place:02x}", netns_pid=pid)
@@ -125,6 +126,7 @@ def _end_with_parent() -> None:
 
 def _be_machine(folder: str, machine: Machine, mounts: Mounts, ground: socket.socket) -> NoReturn:
     """Process 1 of a machine."""
+    _received(ground, 1)  # its number has been told
     unshare(NEWNS | NEWUTS | NEWIPC | NEWNET)
     ground.sendall(b".")
     _received(ground, 1)  # its links are there
