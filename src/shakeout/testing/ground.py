@@ -142,8 +142,8 @@ def _be_machine(folder: str, machine: Machine, mounts: Mounts, ground: socket.so
         if setting.exists():
             setting.write_text("0")
     with Netlink() as netlink:
-        for link in netlink.links():
-            netlink.link_set(link.index, Change(up=True))
+        for link in ("lo", MANAGEMENT):  # the others are down, as interfaces are that nobody has configured
+            netlink.link_set(netlink.link(link).index, Change(up=True))
         netlink.address_add(Address(netlink.link(MANAGEMENT).index, socket.AF_INET, machine.address, 16))
     os.setsid()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
