@@ -35,7 +35,7 @@ _CA_KEY, _LEDGER = "ca-key.pem", "certificates.jsonl"
 
 
 class Signed(msgspec.Struct, frozen=True):
-    """A new certificate and its key, as files hold them."""
+    """A new certificate, its key and the CA's certificate, as files hold them."""
 
     issued: Issued
     files: dict[str, bytes]
@@ -133,13 +133,12 @@ class Laboratory:
         key = signing.new_key()
         with self._writing():
             self._ledger.add(issued)
-            revoked = self._write_revocations(now)
+            self._write_revocations(now)
         certificate = signing.leaf(issued, key, self._certificate, self._key)
         files = {
             KEY: signing.key_pem(key),
             CERTIFICATE: signing.certificate_pem(certificate),
             AUTHORITY: self._pem,
-            REVOKED: revoked,
         }
         return Signed(issued, files)
 
@@ -174,11 +173,10 @@ class Laboratory:
         """The list of what is revoked, as a file holds it."""
         return (self.folder / REVOKED).read_bytes()
 
-    def _write_revocations(self, now: int) -> bytes:
+    def _write_revocations(self, now: int) -> None:
         """From the ledger, always: so a list that an earlier process did not come to write is made up for."""
         pem = signing.revocations_pem(self.records(), self._certificate, self._key, time.time_ns(), now - _SLACK)
         place(self.folder / REVOKED, pem)
-        return pem
 
     def _read_key(self) -> EllipticCurvePrivateKey:
         path = self.folder / _CA_KEY

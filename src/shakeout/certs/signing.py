@@ -58,6 +58,22 @@ def read_certificate(pem: bytes) -> Certificate:
     return load_pem_x509_certificate(pem)
 
 
+def subject(pem: bytes) -> tuple[str, str]:
+    """Name and role in a certificate's file.
+
+    Raises:
+        ValueError: there is no certificate in it.
+    """
+    from cryptography.x509.oid import NameOID
+
+    there = read_certificate(pem).subject
+    name, role = (
+        next((str(each.value) for each in there.get_attributes_for_oid(oid)), "")
+        for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME)
+    )
+    return name, role
+
+
 def certificate_pem(certificate: Certificate) -> bytes:
     """*certificate* as a file holds it."""
     from cryptography.hazmat.primitives.serialization import Encoding

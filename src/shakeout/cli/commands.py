@@ -16,6 +16,7 @@ COMMANDS = {
     "plugins": ("plugins", "List test modules, and show what one does and takes."),
     "schema": ("schema", "Print the JSON Schema of a file format."),
     "agent": ("agent", "Be the agent of this machine."),
+    "certs": ("certs", "Certificates for hosts that are reached over TLS."),
     "doctor": ("doctor", "Check that laboratories work here; remove leftovers."),
     "completion": ("completion", "Print the script that makes TAB complete shakeout's commands."),
 }
