@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from shakeout.devices.veth import VethDevice as VethDevice
     from shakeout.devices.veth import VethPair as VethPair
     from shakeout.errors import ShakeoutError as ShakeoutError
+    from shakeout.evaluation.baseline import Baseline as Baseline
+    from shakeout.evaluation.measured import Measured as Measured
+    from shakeout.evaluation.threshold import Threshold as Threshold
     from shakeout.hosts.host import PIPE as PIPE
     from shakeout.hosts.host import Host as Host
     from shakeout.hosts.job import Job as Job
@@ -63,6 +66,9 @@ _PLACES = {
     "devices.soft": "LoopbackDevice SoftDevice VirtualDevice",
     "devices.veth": "VethDevice VethPair",
     "errors": "ShakeoutError",
+    "evaluation.baseline": "Baseline",
+    "evaluation.measured": "Measured",
+    "evaluation.threshold": "Threshold",
     "hosts.host": "PIPE Host",
     "hosts.job": "Job",
     "hosts.waiting": "wait_all wait_any",

@@ -133,6 +133,18 @@ def readable(value: float, text: str) -> str:
     return f"{number(value * factor)} {shown}".rstrip()
 
 
+def with_uncertainty(value: float, uncertainty: float | None, unit: str) -> str:
+    """A value as precise as it is known: "9.41 ± 0.03 Gbit/s"; of unknown uncertainty, with four digits."""
+    shown = "" if unit == "1" else f" {unit}"
+    if not uncertainty:
+        known = "" if uncertainty is None else " ± 0"
+        return f"{number(value)}{known}{shown}"
+    digits = _digits(uncertainty)
+    return f"{value:.{digits}f} ± {uncertainty:.{digits}f}{shown}" if digits <= 9 else (
+        f"{number(value)} ± {number(uncertainty)}{shown}"
+    )  # fmt: skip
+
+
 def _word(word: str, whole: str) -> tuple[str, float, str]:
     """Prefix, factor and dimension of one word."""
     known = _FIXED.get(word) or _SCALABLE.get(word)
@@ -146,3 +158,11 @@ def _word(word: str, whole: str) -> tuple[str, float, str]:
     if word[:1] == "K" and word[1:] in _SCALABLE:
         raise UsageError(f"{whole!r} may mean 1000 or 1024: write k{word[1:]} or Ki{word[1:]}")
     return "", 1.0, word
+
+
+def _digits(uncertainty: float) -> int:
+    """Decimals that show two significant digits of *uncertainty*; none for great ones."""
+    digits = 1
+    while uncertainty < 0.95 * 10 ** (1 - digits) and digits < 12:
+        digits += 1
+    return digits if uncertainty < 9.5 else 0 if uncertainty >= 95 else 1

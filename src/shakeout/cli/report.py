@@ -90,6 +90,9 @@ def _as_json(before: RunOutcome, after: RunOutcome) -> dict[str, object]:
             "after": entry.after or None,
             "before_s": entry.before_s,
             "after_s": entry.after_s,
+            "before_value": entry.before_value.value if entry.before_value else None,
+            "after_value": entry.after_value.value if entry.after_value else None,
+            "unit": next((value.unit for value in (entry.after_value, entry.before_value) if value), None),
             "changed": entry.changed,
         }
         for entry in compare_outcomes(before, after)

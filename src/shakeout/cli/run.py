@@ -46,6 +46,7 @@ Examples:
 @click.option("--timeout", type=float, metavar="S", help="Seconds that each recipe may take.")
 @click.option("--keep", is_flag=True, help="Leave the hosts as they are at the end.")
 @click.option("--no-breakpoints", is_flag=True, help="Pass over breakpoints.")
+@click.option("--update-baselines", "--update-baseline", is_flag=True, help="Record what is measured as baselines.")
 @click.option("--live", is_flag=True, help="Show every event as it happens.")
 @click.option("--html", type=click.Path(path_type=Path), metavar="F", help="Write an HTML page.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="F", help="Write JUnit XML.")
@@ -171,7 +172,8 @@ def _run(
         keep=options["keep"], timeout=settings.timeout or 0, prompt=prompt, artifact_limit=settings.artifact_limit,
         mapper_options=mapper_options, command=mask_words(sys.argv, [recipe.params for recipe in recipes]),
         leave=leave_without_recipe, access=access_of(settings), wait=options["wait"] or bool(options["wait_for"]),
-        wait_limit=options["wait_for"] or 0,
+        wait_limit=options["wait_for"] or 0, baselines=settings.baselines_dir,
+        update_baselines=options["update_baselines"],
     )  # fmt: skip
     say = functools.partial(_say, screen=screen)
     with Run(settings.runs_dir, pools, ConstraintMapper(), how, observers=observers, say=say) as made:

@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         certs: folder with this user's certificate, key and the laboratory's CA, for hosts via tls.
         ssh: the command that logs in to hosts via ssh, and its first arguments.
         cache: folder for what can be made again.
+        baselines_dir: folder of what measured values are compared with.
         origins: where each setting that is no default comes from (file:line, "SHAKEOUT_LAB", "--lab").
     """
 
@@ -49,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     certs: Path = Path()
     ssh: tuple[str, ...] = ("ssh",)
     cache: Path = Path()
+    baselines_dir: Path = Path()
     origins: dict[str, str] = {}
 
 
@@ -71,8 +73,10 @@ def load_settings(
     """
     home = _home(env)
     user_folder = Path(env.get("XDG_CONFIG_HOME") or home / ".config")
+    state = Path(env.get("XDG_STATE_HOME") or home / ".local/state")
     defaults = {
-        "runs_dir": Path(env.get("XDG_STATE_HOME") or home / ".local/state") / "shakeout/runs",
+        "runs_dir": state / "shakeout/runs",
+        "baselines_dir": state / "shakeout/baselines",
         "certs": user_folder / "shakeout/certs",
         "cache": Path(env.get("XDG_CACHE_HOME") or home / ".cache") / "shakeout",
     }
@@ -221,4 +225,5 @@ _READERS: dict[str, tuple[Callable[[object, Callable[[object], Path]], Any], str
     "certs": (lambda given, located: located(given), "a folder"),
     "ssh": (_command, 'a command with its first arguments, as \'ssh -F lab.conf\' or ["ssh", "-F", "lab.conf"]'),
     "cache": (lambda given, located: located(given), "a folder"),
+    "baselines_dir": (lambda given, located: located(given), "a folder"),
 }

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from shakeout.controller.judging import Judge, event_of
 from shakeout.errors import NotInteractive, RunAborted, UsageError
 from shakeout.hosts.matched import Matched
+from shakeout.hosts.ownseries import RecipeSeries
 from shakeout.hosts.recorder import Recorder
 from shakeout.journal.events import Breakpoint, Log, ResultAdded
 
 if TYPE_CHECKING:
+    from shakeout.evaluation.baseline import Baseline
+    from shakeout.evaluation.judgement import Judgement
+    from shakeout.evaluation.measured import Measured
+    from shakeout.evaluation.threshold import Threshold
     from shakeout.hosts.joblist import JobList
 
 
@@ -30,17 +36,25 @@ class PartContext:
 
     Args:
         jobs: those of each host.
+        judge: judges measured values.
 
     Attributes:
         failures: descriptions of results that failed.
     """
 
     def __init__(
-        self, matched: Matched, recorder: Recorder, prompt: Prompt | None, jobs: Mapping[str, JobList] | None = None
+        self,
+        matched: Matched,
+        recorder: Recorder,
+        prompt: Prompt | None,
+        jobs: Mapping[str, JobList] | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self._matched = matched
         self._recorder = recorder
         self._prompt = prompt
+        self._judge = judge or Judge(None, "", False, {}, None)
+        self._series: list[RecipeSeries] = []
         self.failures: list[str] = []
         self._jobs = dict(jobs or {})
         #: (host, its last job before a breakpoint, its last job after that).
@@ -56,6 +70,25 @@ class PartContext:
         if passed is False:
             self.failures.append(description)
         self._recorder.write(ResultAdded(passed=passed, description=description, data=data))
+
+    def evaluate(self, name: str, measured: Measured, criterion: Threshold | Baseline | None) -> Judgement:
+        """Judge a measured value."""
+        judgement = self._judge.judge(measured, criterion)
+        if judgement.passed is False:
+            self.failures.append(name)
+        self._recorder.write(event_of(name, judgement))
+        return judgement
+
+    def series(self, name: str, columns: Mapping[str, str]) -> RecipeSeries:
+        """Begin a series of the recipe's own."""
+        series = RecipeSeries(name, columns, self._recorder)
+        self._series.append(series)
+        return series
+
+    def close(self) -> None:
+        """The recipe is over."""
+        for series in self._series:
+            series.close()
 
     def breakpoint(self, text: str) -> None:
         """Stop and let somebody look around; None as the prompt passes over it."""

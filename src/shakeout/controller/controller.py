@@ -51,6 +51,7 @@ class Controller:
         wait: stand in line for hosts of pools that somebody else has or has reserved, if no others will do; what is
             waited for is said. The *timeout* begins when the hosts are there.
         wait_limit: seconds to stand there; 0: any.
+        update_baselines: record what is measured as the new baselines.
         quiet: do not print which hosts were found (to standard error) and the result summary.
     """
 
@@ -70,6 +71,7 @@ class Controller:
         wait: bool = False,
         wait_limit: float = 0,
         quiet: bool = False,
+        update_baselines: bool = False,
     ) -> None:
         from shakeout.labs.pools import DirectoryPools, pool_folders
 
@@ -89,6 +91,8 @@ class Controller:
         )
         self._runs_dir = settings.runs_dir
         self._artifact_limit = settings.artifact_limit
+        self._baselines = settings.baselines_dir
+        self._update_baselines = update_baselines
         self._pool_checks = pool_checks
         self._breakpoints = breakpoints
         self._keep = keep
@@ -131,6 +135,8 @@ class Controller:
                 wait=self._wait,
                 wait_limit=self._wait_limit,
                 mapper_options=mapper_options,
+                baselines=self._baselines,
+                update_baselines=self._update_baselines,
                 access=self._access,
                 command=mask_words(sys.argv, [recipe.params]),
             )

@@ -15,6 +15,7 @@ from shakeout.controller.context import PartContext, Prompt
 from shakeout.controller.evacuation import Evacuation
 from shakeout.controller.failure import one_paragraph, whole_traceback
 from shakeout.controller.interrupts import Interrupted, Interrupts, RecipeTimeout, UndoLeft
+from shakeout.controller.judging import Judge
 from shakeout.controller.recorder import PartRecorder
 from shakeout.errors import HostError, HostLost, JournalBroken, LabLacks, NotInteractive, RunAborted, ShakeoutError
 from shakeout.hosts.devices import HostDevices
@@ -27,6 +28,7 @@ from shakeout.matching.mapper import Match
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from shakeout.recipe.base import BaseRecipe
     from shakeout.wire.reactor import Reactor
@@ -55,6 +57,7 @@ class Part:
         sessions: open, by id of the required host.
         links: by id of the required host: the recipe's name of an interface -> the link's name there.
         keep: leave the hosts as they are at the end.
+        baselines: folder of the baselines, and whether what is measured replaces them.
         on_evacuated: called, in another thread, when the part has ended without its recipe, which does not end.
     """
 
@@ -71,6 +74,8 @@ class Part:
         take_mac: Callable[[], str],
         timeout: float = 0,
         keep: bool = False,
+        baselines: tuple[Path | None, bool] = (None, False),
+        run: str = "",
         reactor: Reactor,
         on_evacuated: Callable[[PartResult], None] = lambda _: None,
     ) -> None:
@@ -92,7 +97,8 @@ class Part:
             for host_id, session in sessions.items()
         }
         jobs = {host_id: session.jobs for host_id, session in sessions.items()}
-        self.context = PartContext(Matched(self.hosts), recorder, prompt, jobs)
+        judge = Judge(baselines[0], run, baselines[1], self.hosts, recipe.params)
+        self.context = PartContext(Matched(self.hosts), recorder, prompt, jobs, judge)
 
     def run(self) -> PartResult:
         """Run `test()` and put the hosts back, whatever happens; the verdict is in the journal when this returns."""
@@ -233,6 +239,7 @@ class Part:
     def _finish(self, result: PartResult, duration: float) -> None:
         if not self._open.acquire(blocking=False):
             return
+        self.context.close()
         error = result.error
         self._recorder.write(
             PartFinished(

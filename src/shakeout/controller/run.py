@@ -52,6 +52,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         wait: stand in line for hosts that somebody else has, if there are no others.
         wait_limit: seconds to stand there; 0: any.
         mapper_options: for the mapper: all_matches and so on.
+        baselines: folder of what values are compared with; None: there is none.
+        update_baselines: record what is measured as the new baselines.
         access: what hosts of pools are reached with.
         command: for the journal: what was called, without secrets.
         leave: called, in another thread, when the run has ended without its recipe, which does not end although it was
@@ -66,6 +68,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     wait: bool = False
     wait_limit: float = 0
     mapper_options: Mapping[str, Any] = {}
+    baselines: Path | None = None
+    update_baselines: bool = False
     access: Access = Access()
     command: tuple[str, ...] = ()
     leave: Callable[[Run], None] | None = None
@@ -275,7 +279,8 @@ class Run:
         part = Part(
             recipe, claim.match, claim.sessions, opened.links, recorder, self._interrupts, prompt=self._options.prompt,
             take_mac=self._macs.take, timeout=self._options.timeout, keep=self._options.keep, reactor=self._reactor,
-            on_evacuated=self._evacuated,
+            on_evacuated=self._evacuated, run=self.id,
+            baselines=(self._options.baselines, self._options.update_baselines),
         )  # fmt: skip
         book = HostBook(run=self.id, hosts=dict(opened.addresses), lab=opened.lab)
         write_book(self.folder, book)

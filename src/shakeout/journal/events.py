@@ -232,6 +232,35 @@ class ResultAdded(BaseEvent, frozen=True, kw_only=True, omit_defaults=True, tag=
     data: Json = None
 
 
+class Evaluated(BaseEvent, frozen=True, kw_only=True, omit_defaults=True, tag="evaluated"):
+    """The recipe judged a measured value with ``evaluate``."""
+
+    name: str
+    #: None: nothing to hold it against.
+    passed: bool | None = None
+    #: "passed", "failed", "inconclusive", or "recorded" as a baseline.
+    verdict: str = "passed"
+    value: float
+    #: "1" for a plain number.
+    unit: str = "1"
+    #: Half the width of the confidence interval; None if nothing is known about it.
+    uncertainty: float | None = None
+    confidence: float = 0.0
+    #: Measurements behind it, and how they became one value: "given", "mean", "batch means", "median".
+    n: int = 1
+    method: str = "given"
+    #: The limit in words: "≥ 9 Gbit/s"; "" if there is none.
+    limit: str = ""
+    reason: str = ""
+    #: What it was compared with, in the same unit; None if with nothing.
+    baseline: float | None = None
+    baseline_uncertainty: float | None = None
+    #: Relative to the baseline: -0.05 is five per cent less.
+    change: float | None = None
+    #: The two-sided p-value of "nothing has changed".
+    p: float | None = None
+
+
 class Log(BaseEvent, frozen=True, kw_only=True, omit_defaults=True, tag="log"):
     """Something to tell."""
 
@@ -299,6 +328,7 @@ Event: TypeAlias = (
     | FileTransfer
     | Setting
     | ResultAdded
+    | Evaluated
     | Log
     | Breakpoint
     | UndoStarted

@@ -45,6 +45,7 @@ HOST_API = frozenset(
         "recv_file",
         "restore",
         "run",
+        "save_artifact",
         "send_file",
         "session",
         "start",
@@ -64,6 +65,7 @@ RECIPE_API = frozenset(
         "add_result",
         "breakpoint",
         "describe",
+        "evaluate",
         "load",
         "match",
         "matched",
@@ -74,6 +76,7 @@ RECIPE_API = frozenset(
         "reqs",
         "requirements",
         "run",
+        "series",
         "test",
     }
 )

@@ -9,12 +9,17 @@ from shakeout.matching.requirements import HostReq, Requirements, collect
 from shakeout.params import Params, bind, check_declarations
 
 if TYPE_CHECKING:
+    from shakeout.evaluation.baseline import Baseline
+    from shakeout.evaluation.judgement import Judgement
+    from shakeout.evaluation.measured import Measurable
+    from shakeout.evaluation.threshold import Threshold
     from shakeout.hosts.matched import Matched
+    from shakeout.hosts.ownseries import RecipeSeries
     from shakeout.recipe.context import RunContext
 
 __all__ = ["BaseRecipe", "HostReq"]
 
-_RESERVED = ("req", "reqs", "requirements", "matched", "test", "add_result", "breakpoint", "log")
+_RESERVED = ("req", "reqs", "requirements", "matched", "test", "add_result", "evaluate", "series", "breakpoint", "log")
 
 
 class BaseRecipe:
@@ -83,6 +88,52 @@ class BaseRecipe:
         if passed is not None and not isinstance(passed, bool):
             raise BadRecipe(f"add_result() takes True, False or None as its verdict, not {passed!r}")
         self._running("add_result()").add_result(passed, str(description), data)
+
+    def evaluate(
+        self,
+        name: str,
+        value: Measurable,
+        criterion: Threshold | Baseline | None = None,
+        *,
+        unit: str = "",
+        column: str = "",
+    ) -> Judgement:
+        """Judge a measured value, and put it into the summary; one that fails fails the recipe.
+
+        Args:
+            name: what was measured, as the summary calls it.
+            value: a number, a list of independent measurements, a series (``job.series["cpu"]``), or a `Measured`.
+            criterion: `Threshold(…)` or `Baseline(…)`; None: it is only shown.
+            unit: of *value*, where it does not say its own; if this is not given either, a number is in the unit of the
+                criterion without its prefix: in bit/s where the limit is in Gbit/s, as test modules' results are.
+            column: of a series that has several.
+
+        Returns:
+            the judgement; true unless the value failed.
+
+        Raises:
+            UsageError: the value is none, or is not in a unit of the limit's kind; or a baseline cannot be used.
+        """
+        from shakeout.evaluation.measured import measure
+
+        context = self._running("evaluate()")
+        usual = "1" if criterion is None else criterion.plain_unit
+        return context.evaluate(str(name), measure(value, unit, usual, column=column), criterion)
+
+    def series(self, name: str, **columns: str) -> RecipeSeries:
+        """Begin a series of samples that the recipe takes itself: ``self.series("queue", length="packets")``.
+
+        Args:
+            name: what it is called in reports.
+            columns: name -> unit ("1" for plain numbers).
+
+        Returns:
+            the series: ``add(length=12)`` adds a sample; it can be asked and evaluated like those of jobs.
+
+        Raises:
+            BadRecipe: a name or unit that cannot be one.
+        """
+        return self._running("series()").series(name, columns)
 
     def breakpoint(self, text: str = "") -> None:
         """Stop here and give a prompt with the hosts at hand; "continue" goes on, "abort" ends the recipe.

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shakeout.evaluation.baseline import Baseline
+    from shakeout.evaluation.judgement import Judgement
+    from shakeout.evaluation.measured import Measured
+    from shakeout.evaluation.threshold import Threshold
     from shakeout.hosts.matched import Matched
+    from shakeout.hosts.ownseries import RecipeSeries
 
 
 class RunContext(Protocol):
@@ -17,6 +24,12 @@ class RunContext(Protocol):
 
     def add_result(self, passed: bool | None, description: str, data: Any) -> None:
         """A record of the recipe's own in the summary."""
+
+    def evaluate(self, name: str, measured: Measured, criterion: Threshold | Baseline | None) -> Judgement:
+        """Judge a measured value, and put it into the summary."""
+
+    def series(self, name: str, columns: Mapping[str, str]) -> RecipeSeries:
+        """Begin a series of samples of the recipe's own."""
 
     def breakpoint(self, text: str) -> None:
         """Stop and let somebody look around."""

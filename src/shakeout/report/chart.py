@@ -65,7 +65,7 @@ def chart(points: Iterable[tuple[float, float]], begin: float, end: float, low: 
 def _height(value: float, low: float, high: float) -> float:
     """Where *value* is, counted from the top; a little room is left at both edges."""
     share = value / (high - low) - low / (high - low)
-    return round(2 + (HEIGHT - 4) * (1 - min(max(share, 0.0), 1.0)), 1)
+    return round(6 + (HEIGHT - 12) * (1 - min(max(share, 0.0), 1.0)), 1)
 
 
 def _points(places: list[tuple[float, float]]) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from math import hypot
 
 import msgspec
 
+from shakeout.journal.events import Evaluated
 from shakeout.report.outcome import PartOutcome, RunOutcome
 from shakeout.report.text import one_line, seconds
+from shakeout.report.values import percent, value_words, verdict_word
 
 #: A duration has changed if it differs by this factor …
 FACTOR = 1.25
@@ -27,11 +30,22 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     #: Seconds; None where there are none.
     before_s: float | None = None
     after_s: float | None = None
+    #: Measured values.
+    before_value: Evaluated | None = None
+    after_value: Evaluated | None = None
 
     @property
     def changed(self) -> bool:
-        """Whether the verdict is another, or the duration by more than noise."""
-        return self.before != self.after or self.ratio is not None
+        """Whether the verdict is another, or the duration or the value by more than noise."""
+        return self.before != self.after or self.ratio is not None or self.moved
+
+    @property
+    def moved(self) -> bool:
+        """Whether a measured value is another: outside of its uncertainty and that of the one before, if known."""
+        old, new = self.before_value, self.after_value
+        if old is None or new is None or old.unit != new.unit:
+            return (old is None) != (new is None) or (old is not None and new is not None)
+        return abs(new.value - old.value) > hypot(old.uncertainty or 0.0, new.uncertainty or 0.0)
 
     @property
     def ratio(self) -> float | None:
@@ -45,6 +59,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 class _Found(msgspec.Struct, frozen=True):
     verdict: str
     duration_s: float | None
+    value: Evaluated | None = None
 
 
 def compare(before: RunOutcome, after: RunOutcome) -> tuple[Entry, ...]:
@@ -62,6 +77,8 @@ def compare(before: RunOutcome, after: RunOutcome) -> tuple[Entry, ...]:
             after=new.get(name, nothing).verdict,
             before_s=old.get(name, nothing).duration_s,
             after_s=new.get(name, nothing).duration_s,
+            before_value=old.get(name, nothing).value,
+            after_value=new.get(name, nothing).value,
         )
         for name in dict.fromkeys([*new, *old])
     )
@@ -84,7 +101,17 @@ def _words(entry: Entry) -> str:
     words = [] if entry.before == entry.after else [f"{entry.before} -> {entry.after}"]
     if entry.ratio is not None and entry.before_s and entry.after_s:
         words.append(f"{seconds(entry.before_s)} -> {seconds(entry.after_s)} ({entry.ratio:.2f} times)")
+    if entry.moved and entry.before_value and entry.after_value:
+        words.append(f"{value_words(entry.before_value)} -> {value_words(entry.after_value)}{_change(entry)}")
     return f"{entry.name} {', '.join(words)}"
+
+
+def _change(entry: Entry) -> str:
+    old, new = entry.before_value, entry.after_value
+    if old is None or new is None or old.unit != new.unit or not old.value:
+        return ""
+    share = (new.value - old.value) / abs(old.value)
+    return f" ({percent(share)})"
 
 
 def _index(outcome: RunOutcome) -> dict[str, _Found]:
@@ -107,3 +134,5 @@ def _entries(part: PartOutcome) -> Iterator[tuple[str, _Found]]:
         if record.passed is not None:
             name = f"{title}: {one_line(record.description)}"
             yield name, _Found("PASS" if record.passed else "FAIL", None)
+    for value in part.values:
+        yield f"{title}: value of {one_line(value.name)}", _Found(verdict_word(value) or "measured", None, value)

@@ -14,6 +14,7 @@ import msgspec
 
 from shakeout.journal.events import (
     ClockMeasured,
+    Evaluated,
     Event,
     Header,
     HostConnected,
@@ -232,7 +233,7 @@ class _Part:
             self.host(event.host)["undo_failed"] = event.failed
             self.steps.append(event)
 
-    def reported(self, event: ResultAdded | HostSetAside) -> None:
+    def reported(self, event: ResultAdded | Evaluated | HostSetAside) -> None:
         self.steps.append(event)
 
     def logged(self, event: Log) -> None:
@@ -308,6 +309,7 @@ _HANDLERS: dict[type, Callable[[_Part, Any], None]] = {
     HostLost: _Part.lost,
     HostSetAside: _Part.reported,
     ResultAdded: _Part.reported,
+    Evaluated: _Part.reported,
     UndoFinished: _Part.undone,
     Log: _Part.logged,
     PartFinished: _Part.ended,

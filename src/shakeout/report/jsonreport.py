@@ -21,6 +21,10 @@ The shape, of which nothing is removed or renamed while ``schema`` is 1::
            "columns": {"user": {"unit": "%", "count": n, "mean": x|null, "minimum": x|null, "maximum": x|null,
              "p50": x|null, "p95": x|null, "p99": x|null}}}]}],
        "series": [those of the recipe itself, likewise],
+       "values": [{"name": "...", "passed": true|false|null, "verdict": "passed"|"failed"|"inconclusive"|"recorded",
+         "value": x, "unit": "Gbit/s", "uncertainty": x|null, "confidence": 0.95, "n": n, "method": "mean"|...,
+         "limit": "...", "reason": "...", "baseline": x|null, "baseline_uncertainty": x|null, "change": x|null,
+         "p": x|null}],
        "results": [{"passed": true|false|null, "description": "...", "data": any}]}]}
 
 ``null`` stands for what is not known yet. NaN and infinities are the strings "NaN", "Infinity" and
@@ -93,6 +97,10 @@ def _part(part: PartOutcome) -> dict[str, Any]:
         ],
         "jobs": [_job(job) for job in part.jobs],
         "series": [_series(series) for series in part.series],
+        "values": [
+            {name: field for name, field in msgspec.structs.asdict(value).items() if name not in ("t_ns", "part")}
+            for value in part.values
+        ],
         "results": [
             {"passed": record.passed, "description": record.description, "data": record.data} for record in part.results
         ],

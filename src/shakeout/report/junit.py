@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from shakeout.journal.events import JobFinished, ResultAdded
+from shakeout.journal.events import Evaluated, JobFinished, ResultAdded
 from shakeout.journal.verdict import Verdict
 from shakeout.report.outcome import JobOutcome, PartOutcome, RunOutcome
 from shakeout.report.text import data_lines, ending, harmless, one_line, output, scalar
+from shakeout.report.values import details, origin, title
 
 _ATTRIBUTE = 1000
 
@@ -31,6 +32,9 @@ def junit(outcome: RunOutcome) -> bytes:
         for number, record in enumerate(part.results, 1):
             if record.passed is not None:
                 _record_case(suite, part, record, number)
+        for number, value in enumerate(part.values, 1):
+            if value.passed is not None:
+                _value_case(suite, part, value, number)
         _count(suite, part.duration_s)
     _count(root, outcome.duration_s)
     ET.indent(root)
@@ -69,15 +73,17 @@ def _part_case(suite: ET.Element, part: PartOutcome) -> None:
     elif part.verdict is Verdict.FAILED and (problems or not _failed_elsewhere(part)):
         _problem(case, "failure", part.verdict.value, problems or ["failed"], part.traceback)
     records = [record for record in part.results if record.passed is None]
-    if records:
-        lines = [line for record in records for line in (record.description, *data_lines(record.data))]
+    lines = [line for record in records for line in (record.description, *data_lines(record.data))]
+    lines += [line for value in part.values if value.passed is None for line in (title(value), *details(value))]
+    if lines:
         ET.SubElement(case, "system-out").text = _clean("\n".join(lines))
 
 
 def _failed_elsewhere(part: PartOutcome) -> bool:
     """Whether another case of the part bears its failure."""
     jobs = any(job.passed is False for job in part.jobs)
-    return jobs or any(record.passed is False for record in part.results)
+    values = any(value.passed is False for value in part.values)
+    return jobs or values or any(record.passed is False for record in part.results)
 
 
 def _job_case(suite: ET.Element, part: PartOutcome, job: JobOutcome) -> None:
@@ -112,6 +118,15 @@ def _record_case(suite: ET.Element, part: PartOutcome, record: ResultAdded, numb
         _problem(case, "failure", "failed", [record.description], "\n".join(data_lines(record.data)))
     elif record.data is not None:
         ET.SubElement(case, "system-out").text = _clean("\n".join(data_lines(record.data)))
+
+
+def _value_case(suite: ET.Element, part: PartOutcome, value: Evaluated, number: int) -> None:
+    case = _case(suite, part, f"Value {number} {one_line(value.name)}", 0.0)
+    text = "\n".join(line for line in (title(value), origin(value), *details(value)) if line)
+    if not value.passed:
+        _problem(case, "failure", value.verdict, [title(value)], text)
+    else:
+        ET.SubElement(case, "system-out").text = _clean(text)
 
 
 def _problem(case: ET.Element, tag: str, kind: str, messages: list[str], text: str) -> None:

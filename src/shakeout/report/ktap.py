@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from shakeout.journal.verdict import Verdict
 from shakeout.report.outcome import JobOutcome, PartOutcome, RunOutcome
 from shakeout.report.text import ending, excerpt, harmless, one_line, output
+from shakeout.report.values import details, title
 
 _INDENT = "  "
 _LINES, _CHARACTERS = 20, 2000
@@ -43,7 +44,7 @@ _DIRECTIVE: dict[Verdict | None, str] = {
 def _part(part: PartOutcome) -> Iterator[str]:
     yield "KTAP version 1"
     yield f"# Subtest: {_words(part.title)}"
-    yield f"1..{len(part.jobs) + len(part.results)}"
+    yield f"1..{len(part.jobs) + len(part.results) + len(part.values)}"
     number = 0
     for job in part.jobs:
         number += 1
@@ -51,6 +52,10 @@ def _part(part: PartOutcome) -> Iterator[str]:
     for record in part.results:
         number += 1
         yield _result(record.passed is not False, number, record.description or "record", "")
+    for value in part.values:
+        number += 1
+        yield from _diagnostics("\n".join(details(value)))
+        yield _result(value.passed is not False, number, title(value), "")
     if part.error:
         yield from _diagnostics(part.error)
     for host in part.hosts:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import msgspec
 
 from shakeout.journal.events import (
+    Evaluated,
     Header,
     HostLost,
     HostSetAside,
@@ -91,7 +92,7 @@ class JobEnded(msgspec.Struct, frozen=True):
 
 
 #: One thing that a report says, in the order of the run.
-Step: TypeAlias = JobRan | JobBegan | JobEnded | ResultAdded | HostLost | HostSetAside | UndoFinished
+Step: TypeAlias = JobRan | JobBegan | JobEnded | ResultAdded | Evaluated | HostLost | HostSetAside | UndoFinished
 
 
 class HostOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,6 +147,11 @@ class PartOutcome(msgspec.Struct, frozen=True, kw_only=True):
     def results(self) -> tuple[ResultAdded, ...]:
         """The recipe's own records."""
         return tuple(step for step in self.steps if isinstance(step, ResultAdded))
+
+    @property
+    def values(self) -> tuple[Evaluated, ...]:
+        """The measured values that the recipe had judged."""
+        return tuple(step for step in self.steps if isinstance(step, Evaluated))
 
 
 class RunOutcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,15 +6,17 @@ There is room for so many rows and so much text on a page; what failed gets it f
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 import msgspec
 
-from shakeout.journal.events import Json, ResultAdded
+from shakeout.journal.events import Evaluated, Json, ResultAdded
 from shakeout.journal.verdict import Verdict
 from shakeout.report.charts import MAX_CHARTS, ChartView, charts
 from shakeout.report.outcome import HostOutcome, JobOutcome, PartOutcome, RunOutcome
 from shakeout.report.text import data_lines, ending, excerpt, harmless, one_line, output, scalar, seconds
 from shakeout.report.timeline import Timeline, timeline
+from shakeout.report.values import details, origin, value_words, verdict_word
 
 #: Most parts, rows (jobs, records, hosts) and characters of output on a page.
 MAX_PARTS, MAX_ROWS, MAX_TEXT = 300, 3000, 1_000_000
@@ -58,6 +60,18 @@ class RecordRow(msgspec.Struct, frozen=True, kw_only=True):
     data: str
 
 
+class ValueRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A measured value that the recipe had judged."""
+
+    id: str
+    #: PASS, FAIL or "".
+    verdict: str
+    name: str
+    value: str
+    limit: str
+    details: tuple[str, ...]
+
+
 class HostRow(msgspec.Struct, frozen=True, kw_only=True):
     """A line of the table of hosts."""
 
@@ -84,6 +98,7 @@ class PartView(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[HostRow, ...]
     jobs: tuple[JobRow, ...]
     records: tuple[RecordRow, ...]
+    values: tuple[ValueRow, ...]
     logs: tuple[tuple[str, str], ...]
     timeline: Timeline | None
     charts: tuple[ChartView, ...]
@@ -146,6 +161,10 @@ def page(outcome: RunOutcome) -> Page:
     )
 
 
+#: What has a row on the page.
+_Row: TypeAlias = JobOutcome | ResultAdded | Evaluated
+
+
 class _Choice:
     """What is shown: all that failed as long as there is room, then the rest in its order."""
 
@@ -153,10 +172,11 @@ class _Choice:
         ranked = sorted(outcome.parts, key=lambda part: part.verdict is Verdict.PASSED)[:MAX_PARTS]
         self.parts = sorted(ranked, key=lambda part: part.number)
         self.text_left = MAX_TEXT
-        rows: list[JobOutcome | ResultAdded] = []
+        rows: list[_Row] = []
         for part in self.parts:
             rows += part.jobs
             rows += part.results
+            rows += part.values
         failed = [row for row in rows if row.passed is False]
         others = [row for row in rows if row.passed is not False]
         self._rows = {id(row) for row in [*failed, *others][:MAX_ROWS]}
@@ -164,7 +184,7 @@ class _Choice:
         self.hosts_left = MAX_ROWS
         self.charts_left = MAX_CHARTS
 
-    def shows(self, row: JobOutcome | ResultAdded) -> bool:
+    def shows(self, row: _Row) -> bool:
         return id(row) in self._rows
 
     def texts(self, row: JobOutcome | ResultAdded) -> tuple[Block, ...]:
@@ -180,7 +200,9 @@ class _Choice:
         self.charts_left -= len(views)
         return views, missing
 
-    def _texts_of(self, row: JobOutcome | ResultAdded) -> tuple[Block, ...]:
+    def _texts_of(self, row: _Row) -> tuple[Block, ...]:
+        if isinstance(row, Evaluated):
+            return ()
         if isinstance(row, ResultAdded):
             return self._blocks([("data", _data(row.data))])
         finished = row.finished
@@ -213,8 +235,9 @@ def _part(part: PartOutcome, choice: _Choice) -> PartView:
     key = f"part{part.number}"
     jobs = [job for job in part.jobs if choice.shows(job)]
     records = [record for record in part.results if choice.shows(record)]
-    missing = len(part.jobs) + len(part.results) - len(jobs) - len(records)
-    omitted = f"{missing} more jobs and records are not shown; the JSON report has them." if missing else ""
+    values = [value for value in part.values if choice.shows(value)]
+    missing = len(part.jobs) + len(part.results) + len(part.values) - len(jobs) - len(records) - len(values)
+    omitted = f"{missing} more jobs, records and values are not shown; the JSON report has them." if missing else ""
     drawn, undrawn = choice.charts(part)
     if undrawn:
         omitted = f"{omitted} {undrawn} more columns of samples are not drawn; the JSON report has them.".strip()
@@ -233,6 +256,7 @@ def _part(part: PartOutcome, choice: _Choice) -> PartView:
         hosts=tuple(_host(host) for host in choice.hosts(part)),
         jobs=tuple(_job(job, part, f"{key}-job{number}", choice) for number, job in enumerate(jobs, 1)),
         records=tuple(_record(r, f"{key}-record{number}", choice) for number, r in enumerate(records, 1)),
+        values=tuple(_value(value, f"{key}-value{number}") for number, value in enumerate(values, 1)),
         logs=tuple((log.level, one_line(f"{log.host} {log.text}", 400)) for log in part.logs),
         timeline=timeline(jobs, part.began_ns, part.ended_ns) if jobs else None,
         charts=drawn,
@@ -266,6 +290,17 @@ def _record(record: ResultAdded, key: str, choice: _Choice) -> RecordRow:
     )
 
 
+def _value(value: Evaluated, key: str) -> ValueRow:
+    return ValueRow(
+        id=key,
+        verdict=verdict_word(value),
+        name=one_line(value.name),
+        value=value_words(value),
+        limit=one_line(value.limit, 200),
+        details=tuple(line for line in (origin(value), *details(value)) if line),
+    )
+
+
 def _host(host: HostOutcome) -> HostRow:
     problems = [f"lost: {host.lost}"] if host.lost else []
     problems += [f"not put back: {line}" for line in host.undo_failed[:20]]
@@ -289,6 +324,8 @@ def _failures(views: Iterable[PartView]) -> Iterable[Failure]:
                 entries.append(Failure(job.id, name, _reason(job)))
         failed = [record for record in view.records if record.verdict == "FAIL"]
         entries += [Failure(record.id, f"{view.title}: {record.description}", "") for record in failed]
+        broken = [value for value in view.values if value.verdict == "FAIL"]
+        entries += [Failure(v.id, f"{view.title}: {v.name}", f"{v.value} {v.limit}") for v in broken]
         for entry in entries:
             found += 1
             if found > MAX_FAILURES:

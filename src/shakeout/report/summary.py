@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import assert_never
 
-from shakeout.journal.events import HostLost, HostSetAside, JobFinished, Json, ResultAdded, UndoFinished
+from shakeout.journal.events import Evaluated, HostLost, HostSetAside, JobFinished, Json, ResultAdded, UndoFinished
 from shakeout.journal.reader import State
 from shakeout.report.outcome import JobBegan, JobEnded, JobOutcome, JobRan, PartOutcome, RunOutcome, Step
 from shakeout.report.series import series_lines
 from shakeout.report.text import data_lines, ending, excerpt, harmless, one_line, output, parameters, seconds
+from shakeout.report.values import details, title, verdict_word
 
 _INDENT = "    "
 #: How much of a failed job's outputs is shown: the last lines and characters.
@@ -112,6 +113,11 @@ def _step(step: Step, paint: _Paint) -> Iterator[str]:
             verdict = "" if step.passed is None else " " + paint("PASS" if step.passed else "FAIL")
             yield f"{_INDENT}Custom summary record: {one_line(step.description)}{verdict}"
             yield from _results(step.data)
+        case Evaluated():
+            word = verdict_word(step)
+            yield f"{_INDENT}{title(step)}{' ' + paint(word) if word else ''}"
+            for line in details(step):
+                yield f"{_INDENT * 2}{line}"
         case HostLost():
             yield f"{_INDENT}Host {step.host} was lost: {one_line(step.reason, 400)}"
         case HostSetAside():
