@@ -34,6 +34,7 @@ _ADVICE = (
         "sudo there asks for a password: let the user become root without one (NOPASSWD in sudoers), or say user: root "
         "or sudo: false in the host's file",
     ),
+    ("Unknown option: -I", "what python: in its file names is older than Python 3.4; 3.11 or later is needed"),
     ("sudo: command not found", "there is no sudo: say user: root or sudo: false in the host's file"),
     ("sudo: not found", "there is no sudo: say user: root or sudo: false in the host's file"),
     ("is not in the sudoers file", "the user may not become root: say user: root or sudo: false in the host's file"),
@@ -58,7 +59,7 @@ def why_none(shown: str, status: int | None, said: Sequence[str], greeting: str)
     if advice:
         relevant = next(line for line in reversed(said) if any(sign in line for sign, _ in _ADVICE))
         return f"{advice} (ssh said: {relevant})"
-    last = told[-1] if told else f"nothing, and ended with status {status}"
+    last = told[-1] if told else f"nothing, and it ended with status {status}"
     if status == _OWN_ERROR:
         return f"{last}; does ssh -o BatchMode=yes {host} true work?{greeting}"
     more = " / ".join(told[-3:]) if told else last
