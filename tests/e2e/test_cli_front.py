@@ -77,7 +77,7 @@ def test_a_misspelt_command(user: User) -> None:
         (["compare", "one"], "missing argument 'RUN...'"),
         (["shell", "last"], "missing argument 'HOST"),
         (["runs", "list", "--", "more"], "unexpected extra argument (more)"),
-        (["agent"], "missing option '--socket'"),
+        (["agent"], "where shall the agent listen"),
     ],
 )
 def test_wrong_usage_is_one_paragraph_with_what_would_be_right(user: User, words: list[str], says: str) -> None:

@@ -53,10 +53,9 @@ def agent(listen: tuple[str, ...], path: Path | None, certs: Path | None, state:
     """
     from shakeout.agent.standalone import serve
     from shakeout.agent.statefolder import default_state
-    from shakeout.errors import UsageError
 
     if not listen and path is None:
-        raise UsageError("where shall the agent listen? Give --listen HOST:PORT (TLS), --socket PATH, or both")
+        raise click.UsageError("where shall the agent listen? Give --listen, --socket, or both")
     serve(
         path.expanduser().absolute() if path else None,
         state or default_state(),

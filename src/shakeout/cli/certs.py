@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from shakeout.cli.table import Column, format_option, print_json, print_table
-from shakeout.errors import UsageError
 
 if TYPE_CHECKING:
     from shakeout.certs.laboratory import Laboratory
@@ -36,11 +35,11 @@ def _dir_option(command: F) -> F:
 
 @click.group(
     epilog="""\b
-Examples, to set up a laboratory:
+Examples:
   shakeout certs init
   shakeout certs issue --controller anna@desk --out ~/.config/shakeout/certs
   shakeout certs issue --host dut1 --address dut1.lab
-Each prints what is to be done next.
+Each says what is to be done next.
 """
 )
 def certs() -> None:
@@ -102,11 +101,11 @@ def issue(
     from shakeout.certs.naming import check_name
 
     if (host is None) == (controller is None):
-        raise UsageError("for whom? Give either --host NAME or --controller NAME")
+        raise click.UsageError("give either --host NAME or --controller NAME")
     role: Role = "host" if host is not None else "controller"
     name = host if host is not None else controller or ""
     if controller is not None and addresses:
-        raise UsageError("--address goes with --host: controllers are not connected to")
+        raise click.UsageError("--address goes with --host: controllers are not connected to")
     check_name(name, role)
     laboratory = Laboratory(_located(folder))
     target = out.expanduser() if out else Path(f"certs-{name}")
