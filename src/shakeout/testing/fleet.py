@@ -42,7 +42,7 @@ class Fleet:
         try:
             folder = self.machines.folder
             self.authority = Authority.found(folder / "ca")
-            deliver(self.authority.issue("tester", "controller"), folder / "controller")
+            deliver(self.authority.issue("tester", "controller"), folder / "controller", self.authority.revocations())
             self.access = Access(folder / "controller", ("ssh",), folder / "cache")
             self.agents = {name: self._serve(self.machines[name]) for name in tls}
             if ssh:
@@ -92,7 +92,8 @@ class Fleet:
         self.machines.close()
 
     def _serve(self, machine: Machine) -> Process:
-        deliver(self.authority.issue(machine.name, "host", [machine.address]), machine.path(CERTS))
+        signed = self.authority.issue(machine.name, "host", [machine.address])
+        deliver(signed, machine.path(CERTS), self.authority.revocations())
         return self._listen(machine)
 
     def _listen(self, machine: Machine) -> Process:
