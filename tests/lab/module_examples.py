@@ -22,6 +22,7 @@ class Job:
     """What the examples use of a job."""
 
     def __init__(self, module: BaseTestModule) -> None:
+        self._module = module
         self._process = ModuleProcess(module)
         self._outcome: Outcome | None = None
 
@@ -41,6 +42,9 @@ class Job:
     def wait(self, timeout: float = 0) -> bool:
         self._outcome = self._process.outcome()
         assert self._outcome.passed, self._outcome
+        for path, temporary in self._module.artifacts(self._outcome.result).items():
+            if temporary:
+                Path(path).unlink()
         return True
 
     def kill(self, signalnum: int = signal.SIGKILL) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -127,6 +128,9 @@ class Transfers:
         except (ShakeoutError, OSError) as error:
             self._refuse(order.id, error)
             return
+        if order.move and fd >= 0:
+            with suppress(OSError):  # what cannot be removed was still sent
+                os.unlink(path)  # noqa: PTH108
         if order.by_fd and fd >= 0:
             self._connection.send(Listing(order.id, tuple(entries), by_fd=True), (fd,))
             os.close(fd)

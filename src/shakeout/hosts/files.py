@@ -6,13 +6,16 @@ import os
 import stat
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shakeout.errors import HostLost, ShakeoutError, TransferError
-from shakeout.hosts.session import Session
 from shakeout.journal.events import FileTransfer
 from shakeout.wire.filetree import BATCH, TreeReader, TreeWriter, open_listing, resolve_destination
 from shakeout.wire.messages import AbandonFiles, Entry, FileData, GetFiles, Listing, PutFiles
 from shakeout.wire.plain import unpack
+
+if TYPE_CHECKING:
+    from shakeout.hosts.session import Session
 
 
 def send(session: Session, ctl_path: str, agent_path: str, *, recursive: bool) -> str:
@@ -64,8 +67,11 @@ def _name_of(path: str) -> str:
     return os.path.basename(os.path.abspath(path)) or "files"  # noqa: PTH100, PTH119
 
 
-def receive(session: Session, recv_path: str, ctl_path: str, *, recursive: bool) -> Path:
+def receive(session: Session, recv_path: str, ctl_path: str, *, recursive: bool, move: bool = False) -> Path:
     """Fetch a file or directory from the host; its path here.
+
+    Args:
+        move: a single file is removed from the host.
 
     Raises:
         TransferError: it cannot be read there or written here, or the host sent names that leave the destination.
@@ -77,7 +83,7 @@ def receive(session: Session, recv_path: str, ctl_path: str, *, recursive: bool)
     request.on_listing, request.on_data = arrival.listing, arrival.data
     request.on_answer = arrival.answered
     try:
-        session.send(GetFiles(number, recv_path, recursive, by_fd=session.passes_fds))
+        session.send(GetFiles(number, recv_path, recursive, by_fd=session.passes_fds, move=move))
         arrival.complete.wait()
         arrival.place()
     except BaseException as error:

@@ -235,6 +235,20 @@ class Host:
         check_given(recv_path, "recv_file", "recv_path")
         return files.receive(self._session, os.fspath(recv_path), os.fspath(ctl_path), recursive=recursive)
 
+    def save_artifact(self, path: str, name: str = "") -> Path:
+        """Fetch a file from the host into the run's artifacts, under *name* (HOST-FILE if not given); its path here.
+
+        Files that test modules say they have written are fetched without this: see `Job.artifacts`.
+
+        Raises:
+            TransferError: it cannot be read there, or written here.
+            UsageError: this is no run with a journal.
+        """
+        from shakeout.hosts import artifacts
+
+        check_given(path, "save_artifact", "path")
+        return artifacts.save(self._session, os.fspath(path), name)
+
     def wait_for(
         self,
         condition: str | Sequence[str] | Callable[[], Any],

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from shakeout.errors import ConditionTimeout, HostLost, ProtocolError, UsageError
 from shakeout.hosts import ending
+from shakeout.hosts.artifacts import JobArtifacts
 from shakeout.hosts.capture import Capture, text
 from shakeout.hosts.expectation import Expectation
 from shakeout.hosts.waiter import Waiter
@@ -19,6 +20,8 @@ from shakeout.wire.framing import CHUNK
 from shakeout.wire.messages import OUTCOME, STDERR, STDOUT, WINDOW, Credit, JobDone, JobInput, Signal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from shakeout.hosts.measurements import SeriesOfJob
     from shakeout.hosts.session import Session
     from shakeout.modules.base import BaseTestModule
@@ -81,6 +84,7 @@ class Job:
         self._ending = ""
         self._dismissed = False
         self._done: Waiter[bool] = Waiter()
+        self._files = JobArtifacts(session, module)
         self._captures = {STDOUT: session.capture(number, "stdout"), STDERR: session.capture(number, "stderr")}
         self._outcome = bytearray()
         self._measurements = session.measurements(number) if module is not None else None
@@ -157,13 +161,18 @@ class Job:
         return "" if self._measurements is None else self._measurements.trouble
 
     @property
+    def artifacts(self) -> list[Path]:
+        """Files that a module left, in the run's folder (fetched by `wait`, or here); none while it runs."""
+        return self._files.collect(self)
+
+    @property
     def title(self) -> str:
         """What to call it: the description if it has one."""
         return self.desc or self.what
 
     def wait(self, timeout: float = 0) -> bool:
         """Wait until it has ended, at most *timeout* seconds (0: for ever); whether it has."""
-        return self._done.wait(timeout or None)
+        return self._done.wait(timeout or None) and self._files.collect(self) is not None
 
     def kill(self, signalnum: int = signals.SIGKILL) -> None:
         """Send a signal to its whole process group; a job that has ended gets none.
@@ -191,9 +200,12 @@ class Job:
 
     def dismiss(self) -> None:
         """Kill it because the recipe is over; that it still ran is no failure, unless somebody waited for it."""
+        if not self._ending:
+            self._files.complete(self)
         if not self.finished:
             self._dismissed = not self._ending  # else it was interrupted in the foreground, and is dying
             self._kill_because(self._ending or "still running at the end of the recipe, killed")
+        self._files.collect(self)
 
     def _kill_because(self, why: str) -> None:
         if not self.finished:

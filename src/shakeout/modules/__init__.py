@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from shakeout.modules.capture import PacketCapture as PacketCapture
     from shakeout.modules.cpumonitor import CpuMonitor as CpuMonitor
     from shakeout.modules.diskmonitor import DiskMonitor as DiskMonitor
+    from shakeout.modules.http_get import HttpGet as HttpGet
+    from shakeout.modules.http_serve import HttpServe as HttpServe
     from shakeout.modules.interfacemonitor import InterfaceMonitor as InterfaceMonitor
     from shakeout.modules.iperf import IperfClient as IperfClient
     from shakeout.modules.iperf import IperfServer as IperfServer
+    from shakeout.modules.logwatch import LogWatch as LogWatch
     from shakeout.modules.memorymonitor import MemoryMonitor as MemoryMonitor
     from shakeout.modules.packetassert import PacketAssert as PacketAssert
     from shakeout.modules.ping import Ping as Ping
@@ -32,9 +35,12 @@ if TYPE_CHECKING:
 BUILTIN: Final = {
     "CpuMonitor": "cpumonitor",
     "DiskMonitor": "diskmonitor",
+    "HttpGet": "http_get",
+    "HttpServe": "http_serve",
     "InterfaceMonitor": "interfacemonitor",
     "IperfClient": "iperf",
     "IperfServer": "iperf",
+    "LogWatch": "logwatch",
     "MemoryMonitor": "memorymonitor",
     "PacketAssert": "packetassert",
     "PacketCapture": "capture",

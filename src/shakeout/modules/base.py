@@ -136,6 +136,17 @@ class BaseTestModule:
     def __repr__(self) -> str:
         return f"<{self.describe()}>"
 
+    def artifacts(self, result: Any) -> dict[str, bool]:
+        """Files on the host that shall become artifacts of the run, when the job has ended and was waited for.
+
+        Called on the controller, with the module's result, also that of a failure. A module that writes files
+        overrides this.
+
+        Returns:
+            path on the host -> whether the file is removed there afterwards.
+        """
+        return {}
+
     def format_result(self, result: Any) -> str:
         """*result*, which `run()` gave, in a readable form for the summary; may have several lines."""
         return format_plain(result)

@@ -199,6 +199,8 @@ class GetFiles(Message, frozen=True):
     recursive: bool = False
     #: The asker can take a descriptor instead of the content of a single file.
     by_fd: bool = False
+    #: A single file is moved: it is removed there as soon as it has been opened.
+    move: bool = False
 
 
 class AbandonFiles(Message, frozen=True):

@@ -24,7 +24,15 @@ def ether(payload: bytes, kind: int, src: str = MACS[0], dst: str = MACS[1], tag
 
 def ipv4(payload: bytes, protocol: int, src: str = V4[0], dst: str = V4[1], fragment: int = 0, words: int = 5) -> bytes:
     head = struct.pack("!BBHHHBBH", 0x40 | words, 0, 4 * words + len(payload), 7, fragment, 64, protocol, 0)
-    return head + ip_address(src).packed + ip_address(dst).packed + bytes(4 * (words - 5)) + payload
+    head += ip_address(src).packed + ip_address(dst).packed + bytes(4 * (words - 5))
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
+
+
+def checksum(data: bytes) -> int:
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total ^ 0xFFFF
 
 
 def ipv6(payload: bytes, protocol: int, src: str = V6[0], dst: str = V6[1]) -> bytes:
