@@ -98,7 +98,7 @@ class Systemd:
         family = tuple(sorted({unit.id, *unit.names, *named_along(unit.paths)}))
         entry = ServiceSet(
             service=unit.id, active=unit.runs, enabled=unit.file == "enabled", manager="systemd",
-            links=links_of(family), family=family,
+            links=links_of(family), family=family, failed=unit.active == "failed",
         )  # fmt: skip
         before(entry, ())
         for verb in verbs:
@@ -116,6 +116,10 @@ class Systemd:
         if entry.active is not None and unit.runs != entry.active and (unit.exists or entry.active):
             yield from self._do("start" if entry.active else "stop", entry.service)
             done.append("started" if entry.active else "stopped")
+            unit = yield from self._unit(entry.service)
+        if unit.active == "failed" and entry.active is False and not entry.failed:
+            yield from self._do("reset-failed", entry.service)
+            done.append("its failure forgotten")
         return f"{entry.service}: {', '.join(done) or 'already so'}"
 
     def _unit(self, service: str) -> Steps[Unit]:

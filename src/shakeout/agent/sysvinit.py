@@ -19,6 +19,8 @@ _STOPPED = (1, 2, 3)
 _ORDER_FILES = tuple(f"{SCRIPTS}/.depend.{kind}" for kind in ("boot", "start", "stop"))
 #: Where units of the same names may be: Debian's update-rc.d enables those, too.
 _UNITS = ("/etc/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system")
+#: Seconds between looks whether a service has started, or stopped; 2.5 in all.
+_PAUSES = ("0.02", "0.05", "0.1", "0.3", "1", "1")
 _START_LEVELS = ("/rc2.d/S", "/rc3.d/S", "/rc4.d/S", "/rc5.d/S", "/rcS.d/S")
 
 
@@ -63,12 +65,8 @@ class Sysvinit:
             for argv in _linking(tool, name, links, enable=enable):
                 _check((yield argv), f"{argv[0]} could not {'enable' if enable else 'disable'} {name}")
         if state.active != enable:
-            verb = "start" if enable else "stop"
-            _check((yield _script(name, verb)), f"{SCRIPTS}/{name} could not {verb} its service")
+            yield from self._turn(name, enable)
         now, _, _ = yield from self._look(name)
-        if now.active != enable:
-            ran, is_so = ("started", "does not run") if enable else ("stopped", "still runs")
-            raise ServiceError(f"{SCRIPTS}/{name} {ran} its service, as it says, but that {is_so}")
         return state, now
 
     def restore(self, entry: ServiceSet) -> Steps[str]:
@@ -78,10 +76,21 @@ class Sysvinit:
             done.append("links restored")
         state, _, _ = yield from self._look(entry.service)
         if entry.active is not None and state.active != entry.active:
-            verb = "start" if entry.active else "stop"
-            _check((yield _script(entry.service, verb)), f"{SCRIPTS}/{entry.service} could not {verb} its service")
+            yield from self._turn(entry.service, entry.active)
             done.append("started" if entry.active else "stopped")
         return f"{entry.service}: {', '.join(done) or 'already so'}"
+
+    def _turn(self, name: str, on: bool) -> Steps[None]:
+        """Start or stop it, and see that it is so: many a script returns before its daemon has written its number."""
+        verb = "start" if on else "stop"
+        _check((yield _script(name, verb)), f"{SCRIPTS}/{name} could not {verb} its service")
+        for pause in _PAUSES:
+            state, _, _ = yield from self._look(name)
+            if state.active == on:
+                return
+            yield ("sleep", pause)  # a script has no other way to tell
+        ran, is_so = ("started", "does not run") if on else ("stopped", "still runs")
+        raise ServiceError(f"{SCRIPTS}/{name} {ran} its service, as it says, but that {is_so}")
 
     def _look(self, name: str) -> Steps[tuple[ServiceState, bool, Links]]:
         """The state of a service, whether that is certain, and its links."""

@@ -171,6 +171,7 @@ class ServiceSet(_Undo, frozen=True, kw_only=True, tag="service_set"):
         manager: who manages it: "systemd" or "sysvinit".
         links: path and target of each link that there was; None: leave alone.
         family: the names whose links they are: the service's own, and those that are enabled along with it.
+        failed: whether its manager remembered that it had failed.
     """
 
     service: str
@@ -179,6 +180,7 @@ class ServiceSet(_Undo, frozen=True, kw_only=True, tag="service_set"):
     manager: str = "systemd"
     links: tuple[tuple[str, str], ...] | None = None
     family: tuple[str, ...] = ()
+    failed: bool = False
 
 
 class Argv(_Undo, frozen=True, kw_only=True, tag="argv"):
