@@ -15,6 +15,7 @@ COMMANDS = {
     "compare": ("report", "Compare two runs."),
     "plugins": ("plugins", "List test modules, and show what one does and takes."),
     "schema": ("schema", "Print the JSON Schema of a file format."),
+    "pool": ("pool", "List, check, add and reserve the hosts of pools."),
     "agent": ("agent", "Be the agent of this machine."),
     "certs": ("certs", "Certificates for hosts that are reached over TLS."),
     "doctor": ("doctor", "Check that laboratories work here; remove leftovers."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from shakeout.config.documents import parse
 from shakeout.config.schemas import schema_of
 from shakeout.errors import BadInventory, UsageError
 from shakeout.hosts.dialing import Endpoint
-from shakeout.matching.inventory import HostEntry, Inventory
+from shakeout.matching.inventory import HostEntry
 
 #: What needs no quotes in YAML, wherever it stands.
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -87,7 +87,7 @@ def draft(name: str, endpoint: Endpoint, inspection: Mapping[str, Any], others: 
     )
     interfaces: list[Interface] = []
     for link in chosen:
-        id_ = _as_name(str(link["name"]))
+        id_ = as_name(str(link["name"]))
         hwaddr = str(link.get("hwaddr", "")).lower()
         network, why = _network(link, inspection, others)
         params = {key: value for key in ("driver", "speed") if (value := link.get(key))}
@@ -134,13 +134,18 @@ def write_file(folder: Path, name: str, text: str, *, replace: bool = False) -> 
     return path
 
 
-def check_new(made: Draft, others: Iterable[HostEntry], *, replace: bool = False) -> None:
+def check_new(made: Draft, others: Sequence[HostEntry], *, replace: bool = False) -> None:
     """See whether the host fits into its pool.
 
     Raises:
         BadInventory: its name, or one of its hardware addresses, is another host's.
     """
-    hosts = [host for host in others if not (replace and host.name == made.name)]
+    hosts = [host for host in others if host.name != made.name]
+    if not replace and (same := next((host for host in others if host.name == made.name), None)) is not None:
+        raise BadInventory(
+            f"{made.name} is in the pool already, in {same.place}; --force replaces its file, --name NAME gives this "
+            "host another name"
+        )
     owners = {port.hwaddr: (host, port) for host in hosts for port in host.ports if port.hwaddr}
     for one in made.interfaces:
         if one.hwaddr in owners:
@@ -149,7 +154,6 @@ def check_new(made: Draft, others: Iterable[HostEntry], *, replace: bool = False
                 f"this host seems to be in the pool already: its {one.id} ({one.hwaddr}) is {host.name}.{port.id} in "
                 f"{host.place}"
             )
-    Inventory([*hosts, HostEntry(made.name, hosts[0].pool if hosts else "", source="the new file")])
 
 
 def _lines(made: Draft, command: str) -> Iterator[str]:
@@ -164,15 +168,11 @@ def _lines(made: Draft, command: str) -> Iterator[str]:
     if made.interfaces:
         yield "interfaces:"
     for one in made.interfaces:
-        yield (
-            f"  # {one.network}: {one.why}"
-            if one.why
-            else (
-                f"  # A guess: nothing was seen that says what {one.id} is cabled to. Interfaces that are on one network"
-            )
-        )
-        if not one.why:
-            yield "  # have the same name of a network, on all hosts of the pool."
+        if one.why:
+            yield f"  # {one.network}: {one.why}"
+        else:
+            yield f"  # A guess: nothing was seen that says what {one.id} is cabled to. Interfaces that are on one"
+            yield "  # network have the same name of a network, on all hosts of the pool."
         fields: dict[str, Any] = {"id": one.id}
         fields |= {"hwaddr": one.hwaddr} if one.hwaddr else {}
         fields |= {"network": one.network}
@@ -195,7 +195,7 @@ def _scalar(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _as_name(text: str) -> str:
+def as_name(text: str) -> str:
     """*text* as a name of the pool's format."""
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", text)
     return name if re.match(r"[A-Za-z0-9_]", name) else f"_{name}"
@@ -210,9 +210,9 @@ def _unfit(link: Mapping[str, Any]) -> str:
     if link.get("default_route"):
         return "the host's default route leads through it"
     if master := link.get("master"):
-        return f"it is a part of {_as_name(str(master))}"
+        return f"it is a part of {as_name(str(master))}"
     if kind := link.get("kind"):
-        return f"it is virtual ({_as_name(str(kind))})"
+        return f"it is virtual ({as_name(str(kind))})"
     return "it is no network card"
 
 
@@ -235,9 +235,9 @@ def _network(link: Mapping[str, Any], inspection: Mapping[str, Any], others: Seq
                 return port.network, f"{other.entry.name}.{port.id} sees it"
             switch = switches.get(name)
             if switch and switch == theirs.get(there):
-                return port.network, f"it is on the same switch ({_as_name(switch)}) as {other.entry.name}.{port.id}"
+                return port.network, f"it is on the same switch ({as_name(switch)}) as {other.entry.name}.{port.id}"
     if switch := switches.get(name):
-        return _as_name(switch), f"LLDP says that it is on the switch {_as_name(switch)} (which may have several VLANs)"
+        return as_name(switch), f"LLDP says that it is on the switch {as_name(switch)} (which may have several VLANs)"
     return "", ""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shakeout.errors import BadDocument, BadInventory, HostError, UnknownName
+from shakeout.errors import BadDocument, BadInventory, HostError, UnknownName, UsageError
 from shakeout.hosts.dialing import Access, Endpoint, dial
 from shakeout.labs.provider import Opened, PoolManager
 from shakeout.matching.inventory import HostEntry, Inventory, Port
@@ -35,6 +35,11 @@ class DirectoryPools:
             places = ", ".join(str(folder) for folder in folders.values())
             raise BadInventory(f"there are no hosts in {places}: a host is described by a file of its own, *.yaml")
         self._inventory = Inventory(entries)
+
+    @property
+    def hosts(self) -> Inventory:
+        """All hosts of the pools."""
+        return self._inventory
 
     def inventory(self, requirements: Requirements) -> Inventory:
         """All hosts of the pools."""
@@ -102,6 +107,8 @@ def pool_folders(configured: Mapping[str, Path], named: Sequence[str]) -> dict[s
             if Path(name).resolve() not in {folder.resolve() for folder in folders.values()}:
                 short = Path(name).resolve().name
                 folders[name if short in folders or short in configured else short] = Path(name)
+        elif Path(name).exists():
+            raise UsageError(f"{name} is a file; a pool is a directory of host files: say {Path(name).parent}")
         else:
             raise UnknownName("pool", name, configured, "name a configured pool, or a directory of host files (*.yaml)")
     return folders

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from shakeout.errors import ShakeoutError
+from shakeout.errors import HostError, ShakeoutError
 from shakeout.hosts.dialing import Access, Endpoint, dial
 from shakeout.hosts.look import Look
 from shakeout.matching.inventory import HostEntry, Port
@@ -53,7 +53,13 @@ def look_at(entry: HostEntry, access: Access, *, timeout: float = PATIENCE) -> L
         HostError: nobody answers, or not to us.
         UsageError: what is needed on this side is not there.
     """
-    return Look(entry.name, dial(entry.endpoint, access), timeout=timeout)
+    try:
+        transport = dial(entry.endpoint, access)
+    except HostError as error:
+        if error.host:
+            raise
+        raise type(error)(str(error), entry.name) from error
+    return Look(entry.name, transport, timeout=timeout)
 
 
 def survey(entries: Sequence[HostEntry], access: Access, *, timeout: float = PATIENCE) -> Iterator[Sight]:
