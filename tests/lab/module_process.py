@@ -12,7 +12,7 @@ from shakeout.modules.base import BaseTestModule
 from shakeout.modules.order import encode_order
 from shakeout.modules.outcome import Outcome, decode_outcome
 from shakeout.modules.source import order_for
-from shakeout.wire.samples import SampleFrame, SampleFrames
+from shakeout.wire.samples import Rows, SampleFrame, SampleFrames
 
 PROGRAM = """
 import sys
@@ -44,6 +44,7 @@ class ModuleProcess:
         os.close(write)
         #: What it sent of its series, until `outcome` has returned.
         self.samples: list[SampleFrame] = []
+        self._frames, self._data = SampleFrames(), b""
 
     def __enter__(self) -> ModuleProcess:
         return self
@@ -56,20 +57,29 @@ class ModuleProcess:
     def line(self) -> str:
         """The next line of its output."""
         assert self.process.stdout is not None
-        return self.process.stdout.readline().rstrip("\n")
+        line: str = self.process.stdout.readline()
+        return line.rstrip("\n")
+
+    def wait_for_sample(self) -> None:
+        """Wait until it has measured something, or ended."""
+        while not any(isinstance(frame, Rows) for frame in self.samples) and self._receive():
+            pass
+
+    def _receive(self) -> bool:
+        part = os.read(self._result, 1 << 16)
+        found, rest = self._frames.feed(part)
+        self.samples += found
+        self._data += rest
+        return bool(part)
 
     def outcome(self, signal_number: signal.Signals | None = None) -> Outcome:
         """Its outcome, once it has ended, after *signal_number* was sent if any."""
         if signal_number is not None:
             self.process.send_signal(signal_number)
-        data = b""
-        frames = SampleFrames()
-        while part := os.read(self._result, 1 << 16):
-            found, rest = frames.feed(part)
-            self.samples += found
-            data += rest
+        while self._receive():
+            pass
         self.process.wait()
-        return decode_outcome(data)
+        return decode_outcome(self._data)
 
 
 def run(module: BaseTestModule, before: str = "", **options: Any) -> Outcome:

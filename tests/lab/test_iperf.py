@@ -104,7 +104,7 @@ def test_a_server_that_dies_fails_the_client_with_what_it_has(sides: tuple[Side,
         os.kill(int(children[0]), signal.SIGKILL)
         mine = client.outcome()
         theirs = server.outcome()
-    assert f"throughput to {b.ipv4}:5201 could not be measured: control socket has closed" in reason(mine)
+    assert f"throughput to {b.ipv4}:5201 could not be measured: " in reason(mine)
     assert mine.result["sent_bytes"] > 0
     assert "did not come to its end" in reason(theirs)
 

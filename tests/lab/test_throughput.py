@@ -98,7 +98,7 @@ def test_datagrams_that_are_dropped_on_their_way_are_counted(sides: tuple[Side, 
 def test_an_interrupt_ends_it_with_what_came(sides: tuple[Side, Side]) -> None:
     a, b = sides
     with serving(b) as server, a.start(ThroughputClient(dst=b.ipv4, duration=60, interval=0.05)) as client:
-        first_sample(client)
+        client.wait_for_sample()
         mine, theirs = client.outcome(signal.SIGINT), server.outcome()
     assert mine.passed, mine.error
     assert mine.result["stopped"]
@@ -112,7 +112,7 @@ def test_a_server_that_is_stopped_fails_the_client(sides: tuple[Side, Side], pro
     a, b = sides
     client = ThroughputClient(dst=b.ipv4, protocol=protocol, duration=60, interval=0.05)
     with serving(b) as server, a.start(client) as running:
-        first_sample(running)
+        running.wait_for_sample()
         theirs, mine = server.outcome(signal.SIGINT), running.outcome()
     assert "was stopped at the other end" in reason(mine)
     assert mine.result["received_bytes"] > 0
@@ -122,7 +122,7 @@ def test_a_server_that_is_stopped_fails_the_client(sides: tuple[Side, Side], pro
 def test_a_server_that_dies_fails_the_client_with_what_it_has(sides: tuple[Side, Side]) -> None:
     a, b = sides
     with serving(b) as server, a.start(ThroughputClient(dst=b.ipv4, duration=60, interval=0.05)) as client:
-        first_sample(client)
+        client.wait_for_sample()
         server.process.kill()
         mine = client.outcome()
     assert "broke off" in reason(mine)
@@ -134,7 +134,7 @@ def test_a_server_goes_on_when_a_client_dies(sides: tuple[Side, Side]) -> None:
     a, b = sides
     with serving(b, tests=0) as server:
         with a.start(ThroughputClient(dst=b.ipv4, duration=60, interval=0.05)) as client:
-            first_sample(client)
+            client.wait_for_sample()
         assert a.run(ThroughputClient(dst=b.ipv4, duration=0.1)).passed
         heard = server.outcome(signal.SIGINT)
     assert heard.passed
@@ -175,9 +175,3 @@ def test_strangers_do_not_disturb_a_server() -> None:
     assert heard.passed
     assert sum(heard.result["errors"].values()) == 3
 
-
-def first_sample(client: ModuleProcess) -> None:
-    """Wait until something has been measured."""
-    import select
-
-    assert select.select([client._result], [], [], 20)[0]

@@ -34,6 +34,24 @@ def spread(seconds: list[float]) -> Spread | None:
     )
 
 
+class Latency(Spread):
+    """Durations of many of a kind, in milliseconds, with how long half, 95 % and 99 % took at most."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+def latency(seconds: list[float]) -> Latency | None:
+    """The spread of *seconds* with percentiles (of the values themselves, by nearest rank), None if there are none."""
+    whole = spread(seconds)
+    if whole is None:
+        return None
+    ordered = sorted(seconds)
+    p50, p95, p99 = (round(ordered[max(0, -(-len(ordered) * percent // 100) - 1)] * 1e3, 3) for percent in (50, 95, 99))
+    return Latency(**whole, p50=p50, p95=p95, p99=p99)
+
+
 def endpoint(address: SocketAddress) -> str:
     """ "10.0.0.1:80" or "[fe80::1%eth0]:80"."""
     host, port = address[0], address[1]
