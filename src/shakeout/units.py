@@ -163,6 +163,6 @@ def _word(word: str, whole: str) -> tuple[str, float, str]:
 def _digits(uncertainty: float) -> int:
     """Decimals that show two significant digits of *uncertainty*; none for great ones."""
     digits = 1
-    while uncertainty < 0.95 * 10 ** (1 - digits) and digits < 12:
+    while uncertainty < 0.995 * 10 ** (1 - digits) and digits < 12:
         digits += 1
-    return digits if uncertainty < 9.5 else 0 if uncertainty >= 95 else 1
+    return digits if uncertainty < 9.95 else 0 if uncertainty >= 99.5 else 1

@@ -237,7 +237,7 @@ def _part(part: PartOutcome, choice: _Choice) -> PartView:
     records = [record for record in part.results if choice.shows(record)]
     values = [value for value in part.values if choice.shows(value)]
     missing = len(part.jobs) + len(part.results) + len(part.values) - len(jobs) - len(records) - len(values)
-    omitted = f"{missing} more jobs, records and values are not shown; the JSON report has them." if missing else ""
+    omitted = f"{missing} more jobs and records are not shown; the JSON report has them." if missing else ""
     drawn, undrawn = choice.charts(part)
     if undrawn:
         omitted = f"{omitted} {undrawn} more columns of samples are not drawn; the JSON report has them.".strip()
