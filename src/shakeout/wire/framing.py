@@ -41,24 +41,38 @@ class FrameReader:
         Raises:
             ProtocolError: a length that no honest peer sends.
         """
-        buffer = self._buffer
-        if not buffer:
-            # The usual case, one whole frame at a time, is not copied twice.
-            size = int.from_bytes(data[:HEADER], "big")
-            if len(data) == size + HEADER and 0 < size <= self._limit:
-                return [data[HEADER:]]
-        buffer += data
+        size = int.from_bytes(data[:HEADER], "big")
+        if not self._buffer and len(data) == size + HEADER and 0 < size <= self._limit:
+            return [data[HEADER:]]  # the usual case: one whole frame
         frames: list[bytes] = []
-        start = 0
-        while len(buffer) - start >= HEADER:
-            size = int.from_bytes(buffer[start : start + HEADER], "big")
-            if not 0 < size <= self._limit:
-                raise ProtocolError(f"a frame of {size} bytes was announced; 1 to {self._limit} are accepted")
-            end = start + HEADER + size
-            if len(buffer) < end:
+        view = memoryview(data)
+        start = self._complete(view, frames) if self._buffer else 0
+        while len(data) - start >= HEADER:
+            end = start + HEADER + self._size(view[start : start + HEADER])
+            if len(data) < end:
                 break
-            frames.append(bytes(buffer[start + HEADER : end]))
+            frames.append(bytes(view[start + HEADER : end]))  # the only copy
             start = end
-        if start:
-            del buffer[:start]
+        self._buffer += view[start:]
         return frames
+
+    def _complete(self, view: memoryview, frames: list[bytes]) -> int:
+        """Add to the frame that is begun what belongs to it; how much of *view* that was."""
+        buffer = self._buffer
+        taken = min(max(0, HEADER - len(buffer)), len(view))
+        buffer += view[:taken]
+        if len(buffer) < HEADER:
+            return taken
+        whole = HEADER + self._size(buffer[:HEADER])
+        more = min(whole - len(buffer), len(view) - taken)
+        buffer += view[taken : taken + more]
+        if len(buffer) == whole:
+            frames.append(bytes(memoryview(buffer)[HEADER:]))
+            self._buffer = bytearray()
+        return taken + more
+
+    def _size(self, header: bytearray | memoryview) -> int:
+        size = int.from_bytes(header, "big")
+        if not 0 < size <= self._limit:
+            raise ProtocolError(f"a frame of {size} bytes was announced; 1 to {self._limit} are accepted")
+        return size
