@@ -178,7 +178,7 @@ def test_a_busy_cpu_is_seen(start: Start) -> None:
 def test_memory_that_is_taken_is_missing(start: Start) -> None:
     with ModuleProcess(MemoryMonitor(interval=0.02)) as monitor:
         monitor.line()
-        start("held = bytearray(b'x') * (200 << 20); print('ready', flush=True); input()")
+        start("held = bytearray(b'x') * (600 << 20); print('ready', flush=True); input()")
         outcome = monitor.outcome(signal.SIGINT)
     assert outcome.passed
     used = outcome.result["used"]

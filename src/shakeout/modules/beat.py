@@ -61,9 +61,9 @@ class Beat:
         self.interrupted = False
         #: Whether nothing more will come.
         self.stopped = False
-        #: Seconds that the last moment is after the one before.
+        #: Seconds that this moment is after the last whole one.
         self.elapsed = 0.0
-        #: Whether that is (nearly) an interval, so that a rate over it means something.
+        #: Whether that is half an interval at least, so that a rate over it means something.
         self.whole = False
 
     def __enter__(self) -> Beat:
@@ -103,7 +103,7 @@ class Beat:
     def __iter__(self) -> Iterator[int]:
         end = None if self._duration is None else self.begin_ns + self._duration
         last, number = self.begin_ns, 0
-        while not self.stopped:
+        while True:
             number += 1
             due = None if self._interval is None else self.begin_ns + number * self._interval
             if end is not None and (due is None or due >= end):
@@ -120,8 +120,12 @@ class Beat:
             self.elapsed = (now - last) / _SECOND
             self.whole = self._interval is not None and (not self.samples or 2 * (now - last) >= self._interval)
             self.samples += 1
+            over = self.stopped  # what stops it from now on shall have a moment of its own
             yield now
-            last = now
+            if over:
+                return
+            if self.whole or self._interval is None:
+                last = now
 
     def sampling(self) -> Sampling:
         """How it went so far."""
