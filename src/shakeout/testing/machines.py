@@ -46,15 +46,18 @@ class Process:
         self._printed = threading.Condition()
         self._read.start()
 
-    def wait_output(self, text: str, timeout: float = _PATIENCE) -> str:
+    def wait_output(self, text: str, timeout: float = _PATIENCE, since: int = 0) -> str:
         """Wait until *text* has been printed; all that was printed by then.
+
+        Args:
+            since: how many characters of the output do not count.
 
         Raises:
             AssertionError: it was not, in time or before the program ended.
         """
         with self._printed:
-            came = self._printed.wait_for(lambda: text in self.output or not self._read.is_alive(), timeout)
-            assert came and text in self.output, f"{text!r} was not printed; what was: {self.output}"
+            came = self._printed.wait_for(lambda: text in self.output[since:] or not self._read.is_alive(), timeout)
+            assert came and text in self.output[since:], f"{text!r} was not printed; what was: {self.output}"
             return self.output
 
     def signal(self, number: int) -> None:

@@ -7,6 +7,7 @@ checks, in the extended key usage.
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -51,7 +52,7 @@ def party(certificate: dict[str, Any]) -> Party:
     return Party(
         name=subject.get("commonName", ""),
         role=subject.get("organizationalUnitName", ""),
-        names=tuple(value for kind, value in certificate.get("subjectAltName", ()) if kind in ("DNS", "IP Address")),
+        names=tuple(_usual(value) for kind, value in certificate.get("subjectAltName", ()) if kind in _NAMED),
         serial=certificate.get("serialNumber", "").lower().lstrip("0"),
         begins=cert_time_to_seconds(certificate["notBefore"]),
         ends=cert_time_to_seconds(certificate["notAfter"]),
@@ -68,22 +69,32 @@ def objection(who: Party, role: Role, name: str = "") -> str:
     if who.role != role:
         what = f"a {who.role}'s" if who.role in OTHER else "neither a host's nor a controller's"
         return f"it is {what}, and a {role}'s is needed"
-    if name and name.lower() not in {each.lower() for each in who.names}:
+    if name and _usual(name).lower() not in {each.lower() for each in who.names}:
         return f"it is for {' or '.join(map(repr, who.names)) or 'nobody'}, and {name!r} was asked for"
     return ""
 
 
+def _usual(name: str) -> str:
+    """*name*; an IPv6 address in its usual form, as OpenSSL does not write it."""
+    try:
+        return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, name))
+    except (OSError, ValueError):
+        return name
+
+
+_NAMED = ("DNS", "IP Address")
 _STRANGE = "it is not of this laboratory's CA"
 _EARLY = "it is not valid yet; are the clocks right?"
 _EXPIRED = "it has expired"
 _LIST = "the revocation list (crl.pem) is not of this laboratory's CA, or too old"
-#: X509_V_ERR_… of openssl/x509_vfy.h.
+#: X509_V_ERR_CERT_REVOKED of openssl/x509_vfy.h; the others below are of it, too.
+REVOKED_CODE = 23
 _VERIFICATION = {
     **dict.fromkeys((2, 7, 18, 19, 20, 21, 24, 30, 79), _STRANGE),
     **dict.fromkeys((3, 5, 6, 8, 11, 12, 33, 36, 44), _LIST),
     9: _EARLY,
     10: _EXPIRED,
-    23: "it has been revoked",
+    REVOKED_CODE: "it has been revoked",
 }
 #: Part of an OpenSSL reason -> what the other side has against our certificate. It sends one number of RFC 8446, 6.2;
 #: which number OpenSSL sends for what is in its ssl_x509err2alert().

@@ -12,10 +12,22 @@ import time
 from _thread import allocate_lock  # as in the reactor
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shakeout.errors import UsageError
-from shakeout.wire.certificates import AUTHORITY, CERTIFICATE, FILES, KEY, OTHER, REVOKED, Party, Role, objection, party
+from shakeout.wire.certificates import (
+    AUTHORITY,
+    CERTIFICATE,
+    FILES,
+    KEY,
+    OTHER,
+    REVOKED,
+    REVOKED_CODE,
+    Party,
+    Role,
+    objection,
+    party,
+)  # fmt: skip
 from shakeout.wire.certificates import verification_failure as failure
 
 if TYPE_CHECKING:
@@ -35,7 +47,8 @@ class Credentials:
     Args:
         folder: has `FILES`.
         role: what the certificate must be for.
-        say: told when new files cannot be used, and when the certificate is not valid at the time.
+        say: told when new files cannot be used, and when the certificate is revoked or not valid at the time: that
+            is for others to judge, and these files must be renewable all the same.
 
     Raises:
         UsageError: the files are missing, broken, readable by others, or of another role; says what to do.
@@ -47,7 +60,7 @@ class Credentials:
         self._say = say
         self._lock = allocate_lock()
         self._stamp: _Stamp = ()
-        self._context, self._own = self._load()
+        self._context, self._own, self._revoked = self._load()
         self._warn()
 
     @property
@@ -60,7 +73,7 @@ class Credentials:
         with self._lock:
             if self._look() != self._stamp:
                 try:
-                    self._context, self._own = self._load()
+                    self._context, self._own, self._revoked = self._load()
                     self._warn()
                 except UsageError as error:
                     self._say(f"{error} (those that were read before stay in force)")
@@ -76,13 +89,13 @@ class Credentials:
                 stamp.append((0, 0, 0, 0))
         return tuple(stamp)
 
-    def _load(self) -> tuple[ssl.SSLContext, Party]:
+    def _load(self) -> tuple[ssl.SSLContext, Party, bool]:
         """What the files amount to. Whatever comes of it, the same files are not tried, and complained of, twice."""
         for _ in range(_ATTEMPTS):
             self._stamp = self._look()
             try:
                 check_files(self._folder, self._role)
-                made = _context(self._folder, self._role), _own_party(self._folder, self._role)
+                made = _context(self._folder, self._role), *_own_party(self._folder, self._role)
             except UsageError:
                 if self._look() == self._stamp:
                     raise
@@ -92,12 +105,12 @@ class Credentials:
         raise UsageError(f"the certificates in {self._folder} change all the time")
 
     def _warn(self) -> None:
-        now = time.time()
-        if not self._own.begins <= now <= self._own.ends:
-            since = f"from {day(self._own.begins)} to {day(self._own.ends)}"
+        own, now = self._own, time.time()
+        problem = "was revoked" if self._revoked else f"is valid from {day(own.begins)} to {day(own.ends)} only"
+        if self._revoked or not own.begins <= now <= own.ends:
             self._say(
-                f"the certificate in {self._folder} is valid {since} only, and nobody will accept it now; look at the "
-                f"clock, or renew it: shakeout certs issue --{self._role} {self._own.name}"
+                f"the certificate in {self._folder} {problem}, and nobody will accept it now; renew it (shakeout certs "
+                f"issue --{self._role} {own.name}), or look at the clock"
             )
 
 
@@ -165,31 +178,26 @@ def _load_pems(context: ssl.SSLContext, folder: Path) -> None:
         raise UsageError(f"{folder / file} cannot be read: {error.strerror}") from error
 
 
-def _own_party(folder: Path, role: Role) -> Party:
-    """Whom the certificate is for, as the other side will see it: it is shown to a twin of it, here in memory.
+def _own_party(folder: Path, role: Role, *, heed_list: bool = True) -> tuple[Party, bool]:
+    """Whom the certificate is for, and whether it is revoked, as the other side sees it: a twin of it, here in memory.
 
     Raises:
-        UsageError: the other side would refuse it, for another reason than the time.
+        UsageError: the other side would refuse it, for another reason than the time or a revocation.
     """
     import ssl
 
     context = _context(folder, role)
     twin = _context(folder, OTHER[role])
     twin.verify_flags |= _NO_CHECK_TIME
+    if not heed_list:
+        twin.verify_flags &= ~ssl.VERIFY_CRL_CHECK_LEAF
     context.verify_mode = ssl.CERT_NONE
-    to_us, to_twin = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ours = context.wrap_bio(to_us, to_twin, server_side=role == "host")
-    theirs = twin.wrap_bio(to_twin, to_us, server_side=role == "controller")
     try:
-        for _ in range(3):  # as many flights as there are
-            for side in (ours, theirs):
-                try:
-                    side.do_handshake()
-                except ssl.SSLWantReadError:
-                    pass
-        own = party(theirs.getpeercert() or {})
+        own = party(_shown(context, twin, role))
         problem = objection(own, role)
     except ssl.SSLCertVerificationError as error:
+        if error.verify_code == REVOKED_CODE:
+            return _own_party(folder, role, heed_list=False)[0], True
         problem = failure(error, role)
     except ssl.SSLError as error:
         problem = f"it is not accepted ({error.reason})"
@@ -198,4 +206,24 @@ def _own_party(folder: Path, role: Role) -> Party:
             f"{folder / CERTIFICATE} is of no use here: {problem}; shakeout certs issue --{role} NAME, with the "
             "laboratory's CA, makes a new one"
         )
-    return own
+    return own, False
+
+
+def _shown(context: ssl.SSLContext, twin: ssl.SSLContext, role: Role) -> dict[str, Any]:
+    """The certificate that *twin* is shown by *context*.
+
+    Raises:
+        ssl.SSLError: it does not accept it.
+    """
+    import ssl
+
+    to_us, to_twin = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = context.wrap_bio(to_us, to_twin, server_side=role == "host")
+    theirs = twin.wrap_bio(to_twin, to_us, server_side=role == "controller")
+    for _ in range(3):  # as many flights as there are
+        for side in (ours, theirs):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+    return theirs.getpeercert() or {}
