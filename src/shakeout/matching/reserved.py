@@ -47,6 +47,7 @@ HOST_API = frozenset(
         "run",
         "save_artifact",
         "send_file",
+        "service",
         "session",
         "start",
         "sysfs_get",

@@ -16,7 +16,7 @@ from shakeout.hosts.host import Host
 from shakeout.journal.events import FileTransfer
 from shakeout.testing import Recording
 
-pytestmark = pytest.mark.parametrize("connected", ["netns", "frames"], indirect=True)
+pytestmark = pytest.mark.parametrize("connected", ["netns", "tls", "ssh"], indirect=True)
 
 
 @pytest.fixture

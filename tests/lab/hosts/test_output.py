@@ -58,7 +58,7 @@ def test_a_module_that_prints_a_gigabyte(host: Host, recording: Recording) -> No
     recording.artifact_path(job.captured(1).artifact).unlink()
 
 
-@pytest.mark.parametrize("connected", ["netns", "frames"], indirect=True)
+@pytest.mark.parametrize("connected", ["netns", "tls", "ssh"], indirect=True)
 def test_output_is_kept_in_order_and_whole(host: Host, recording: Recording) -> None:
     job = host.run("seq 1000000; seq 300000 >&2")
     out = recording.artifact_path(job.captured(1).artifact).read_bytes()
