@@ -87,7 +87,7 @@ class Job:
         self._files = JobArtifacts(session, module)
         self._captures = {STDOUT: session.capture(number, "stdout"), STDERR: session.capture(number, "stderr")}
         self._outcome = bytearray()
-        self._measurements = session.measurements(number) if module is not None else None
+        self.measurements = session.measurements(number) if module is not None else None
         self._owed = {STDOUT: 0, STDERR: 0, OUTCOME: 0}
         self._passed = False
         self._result: Any = None
@@ -146,19 +146,14 @@ class Job:
 
     @property
     def series(self) -> SeriesOfJob:
-        """What a test module measures over time, by name; each can be asked while it runs and afterwards.
+        """What a test module measures over time, by name, while it runs and afterwards.
 
         Raises:
             UsageError: it is a command, which takes no samples.
         """
-        if self._measurements is None:
+        if self.measurements is None:
             raise UsageError(f"job {self.id} on {self.host} is a command: only test modules have series of samples")
-        return self._measurements.series
-
-    @property
-    def not_kept(self) -> str:
-        """Why its samples could not be stored; "" if they could."""
-        return "" if self._measurements is None else self._measurements.trouble
+        return self.measurements.series
 
     @property
     def artifacts(self) -> list[Path]:
@@ -314,8 +309,8 @@ class Job:
 
     def took(self, stream: int, data: bytes) -> None:
         """Some output came."""
-        if stream == OUTCOME and self._measurements is not None:
-            outcome = self._measurements.feed(data)
+        if stream == OUTCOME and self.measurements is not None:
+            outcome = self.measurements.feed(data)
             if len(self._outcome) + len(outcome) > _OUTCOME_LIMIT:
                 raise ProtocolError(f"the result of job {self.id} is longer than {_OUTCOME_LIMIT} bytes")
             self._outcome += outcome
@@ -363,8 +358,8 @@ class Job:
             self._finish(not self.expected_fail)
 
     def _conclude(self, done: JobDone) -> bool:
-        if self._measurements is not None and not done.error:
-            own = ending.of_module(done, self._outcome, self._measurements.refused)
+        if self.measurements is not None and not done.error:
+            own = ending.of_module(done, self._outcome, self.measurements.refused)
             self._outcome = bytearray()  # it may be large, and has been read
         else:
             whole = partial(self._session.whole_output, self._captures[STDOUT])
@@ -379,8 +374,8 @@ class Job:
                 capture.close()
             else:
                 capture.end()
-        if self._measurements is not None:
-            self._measurements.end()
+        if self.measurements is not None:
+            self.measurements.end()
         self._session.job_finished(self, survived=survived)
         with self._lock:
             self._done.set(True)

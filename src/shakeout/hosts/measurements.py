@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
-from shakeout.errors import ProtocolError, ShakeoutError, UnknownName
+from shakeout.errors import ConditionTimeout, JobError, ProtocolError, ShakeoutError, UnknownName
 from shakeout.hosts.recorder import Recorder
+from shakeout.hosts.waiter import Waiter
 from shakeout.journal.events import Log, SeriesStarted
 from shakeout.journal.samples import Column, SamplesHeader, SamplesReader, SamplesWriter
 from shakeout.journal.series import SeriesView
@@ -20,8 +22,59 @@ if TYPE_CHECKING:
 class SeriesOfJob(dict[str, SeriesView]):
     """The series of a job by name, in the order in which they began."""
 
+    def __init__(self, host: str, job: int) -> None:
+        super().__init__()
+        self._whose = f"job {job} on {host}"
+        self._lock = threading.Lock()
+        self._counts: dict[str, int] = {}
+        self._awaited: list[tuple[str, int, Waiter[bool]]] = []
+        self._over = False
+
     def __missing__(self, name: str) -> NoReturn:
-        raise UnknownName("series of this job", name, self, "a series is there once the module has begun it")
+        raise UnknownName(f"series of {self._whose}", name, self, "a series is there once the module has begun it")
+
+    def wait(self, name: str, count: int = 1, timeout: float = 60) -> SeriesView:
+        """Wait until the series *name* has *count* samples; the series.
+
+        Raises:
+            ConditionTimeout: it did not have them in *timeout* seconds.
+            JobError: the job ended without them.
+        """
+        waiter: Waiter[bool] = Waiter()
+        entry = (name, count, waiter)
+        with self._lock:
+            self._awaited.append(entry)
+            self._tell()
+        try:
+            if not waiter.wait(timeout):
+                raise ConditionTimeout(
+                    f"{self._whose} took {self._counts.get(name, 0)} of {count} samples of {name!r} in {timeout:g} s"
+                )
+            waiter.get()
+        finally:
+            with self._lock:
+                self._awaited.remove(entry)
+        return self[name]
+
+    def came(self, name: str, count: int) -> None:
+        """The series has *count* samples by now (in the loop's thread)."""
+        with self._lock:
+            self._counts[name] = count
+            self._tell()
+
+    def end(self) -> None:
+        """No more will come."""
+        with self._lock:
+            self._over = True
+            self._tell()
+
+    def _tell(self) -> None:
+        for name, count, waiter in self._awaited:
+            found = self._counts.get(name, 0)
+            if name in self and found >= count:
+                waiter.set(True)
+            elif self._over:
+                waiter.fail(JobError(f"{self._whose} ended after {found} of {count} samples of {name!r}"))
 
 
 class _Kept:
@@ -51,7 +104,7 @@ class Measurements:
     """
 
     def __init__(self, host: str, job: int, recorder: Recorder, offset: Callable[[], int], limit: int) -> None:
-        self.series = SeriesOfJob()
+        self.series = SeriesOfJob(host, job)
         self.refused = ""
         self.trouble = ""
         self._host = host
@@ -75,6 +128,7 @@ class Measurements:
                     self._begin(frame)
                 else:
                     self._take(frame)
+            self._frames.check()
         except ProtocolError as error:
             self.refused, outcome = str(error), b""
         for kept in self._kept:
@@ -94,6 +148,7 @@ class Measurements:
             if kept.view.file:
                 kept.writer.close()
         self._kept.clear()
+        self.series.end()
 
     def _begin(self, declared: Declared) -> None:
         if declared.number != len(self._kept) or declared.number >= MAX_SERIES or declared.name in self.series:
@@ -104,10 +159,11 @@ class Measurements:
         file, kept = "", None
         try:
             file, opened = self._recorder.samples(f"{self._host}-job{self._job}-{declared.name}")
-            writer = SamplesWriter(opened, header, self._limit)
+            writer = _writer(opened, header, self._limit)
             view = self._view(declared.name, units, file, opened)
             kept = _Kept(writer, view, row_format(len(units)))
             self.series[declared.name] = view
+            self.series.came(declared.name, 0)
         except (OSError, ShakeoutError) as error:
             self.trouble = self.trouble or str(error)
         self._kept.append(kept)
@@ -137,5 +193,14 @@ class Measurements:
         fresh, kept.fresh = b"".join(kept.fresh), []
         try:
             kept.writer.append(fresh)
+            self.series.came(kept.view.name, kept.writer.size // kept.layout.size)
         except ShakeoutError as error:
             self.trouble = self.trouble or str(error)
+
+
+def _writer(file: BinaryIO, header: SamplesHeader, limit: int) -> SamplesWriter:
+    try:
+        return SamplesWriter(file, header, limit)
+    except ShakeoutError:
+        file.close()
+        raise

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import BinaryIO, Protocol
+from io import FileIO
+from typing import BinaryIO, Protocol, cast
 
 from shakeout.journal.events import BaseEvent
 
@@ -34,4 +35,11 @@ class NullRecorder:
 
     def samples(self, name: str) -> tuple[str, BinaryIO]:
         """A file in memory, which is gone when nobody asks for its samples any more."""
-        return "", os.fdopen(os.memfd_create(name.encode("ascii", "replace").decode()[:100]), "w+b", buffering=0)
+        return "", cast("BinaryIO", _MemoryFile(os.memfd_create(name.encode("ascii", "replace").decode()[:100]), "r+"))
+
+
+class _MemoryFile(FileIO):
+    """A file that is closed when nobody needs it any more."""
+
+    def __del__(self) -> None:
+        self.close()

@@ -243,7 +243,7 @@ class Session:
         (out_head, out_tail), (err_head, err_tail) = out.excerpt(), err.excerpt()
         if why := out.trouble or err.trouble:
             self.not_kept = self.not_kept or f"what job {job.id} on {self.name} printed is not kept whole: {why}"
-        if why := job.not_kept:
+        if job.measurements is not None and (why := job.measurements.trouble):
             self.not_kept = self.not_kept or f"what job {job.id} on {self.name} measured is not kept whole: {why}"
         self.recorder.write(
             JobFinished(

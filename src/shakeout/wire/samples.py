@@ -96,14 +96,16 @@ class SampleFrames:
 
     def __init__(self) -> None:
         self._pending = b""
+        self._wrong: ProtocolError | None = None
         self.over = False
 
     def feed(self, data: bytes) -> tuple[list[SampleFrame], bytes]:
         """The frames that are whole with *data*, and what of the outcome came with it.
 
         Raises:
-            ProtocolError: a frame that is none.
+            ProtocolError: a frame that is none, and nothing good came before it with *data*; else `check` raises it.
         """
+        self.check()
         if self.over:
             return [], data
         data = self._pending + data
@@ -117,14 +119,26 @@ class SampleFrames:
                 break
             _, kind, length = _HEAD.unpack_from(data, start)
             if length > MAX_FRAME - _HEAD.size:
-                raise ProtocolError(f"samples in a frame of {length} bytes, which is longer than the limit")
+                self._wrong = ProtocolError(f"samples in a frame of {length} bytes, which is longer than the limit")
+                break
             end = start + _HEAD.size + length
             if end > len(data):
                 break
-            found.append(_decoded(kind, data[start + _HEAD.size : end]))
+            try:
+                found.append(_decoded(kind, data[start + _HEAD.size : end]))
+            except ProtocolError as error:
+                self._wrong = error
+                break
             start = end
         self._pending = data[start:]
+        if not found:
+            self.check()
         return found, b""
+
+    def check(self) -> None:
+        """Raises ProtocolError if what came is not what it should be."""
+        if self._wrong is not None:
+            raise self._wrong
 
 
 def all_finite(data: bytes, layout: struct.Struct) -> bool:

@@ -1,0 +1,109 @@
+"""An agent that lies about samples: its job fails, and nothing else happens."""
+
+from __future__ import annotations
+
+import math
+import struct
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.faults.liar import Liar
+from tests.faults.test_hostile_agent import PATIENCE, done, on
+
+from shakeout.errors import HostLost
+from shakeout.hosts.loop import LoopThread
+from shakeout.hosts.session import connect_unix
+from shakeout.journal.events import Log, SeriesStarted
+from shakeout.modules import Ping
+from shakeout.modules.outcome import encode_outcome
+from shakeout.testing.connection import Connected
+from shakeout.testing.recording import Recording
+from shakeout.wire.messages import OUTCOME, Output, StartJob
+from shakeout.wire.samples import Declared, declaration, rows
+
+GOOD = declaration(Declared(0, "cpu", (("user", "%"),)))
+ROW = struct.pack("<qd", 1, 2.0)
+PASSED = encode_outcome(True, 5)
+
+
+@pytest.fixture
+def loop() -> Iterator[LoopThread]:
+    thread = LoopThread()
+    yield thread
+    alive = threading.Event()
+    thread.reactor.call_soon_threadsafe(alive.set)
+    assert alive.wait(PATIENCE), "the loop that all hosts share has ended"
+    thread.close()
+
+
+LIES = {
+    "samples of nothing": rows(0, ROW),
+    "samples of another series": GOOD + rows(1, ROW),
+    "half a sample": GOOD + rows(0, ROW[:-1]),
+    "no sample": GOOD + rows(0, b""),
+    "no number": GOOD + rows(0, struct.pack("<qd", 1, math.nan)),
+    "infinity": GOOD + rows(0, ROW + struct.pack("<qd", 1, -math.inf)),
+    "a series twice": GOOD + declaration(Declared(1, "cpu", (("user", "%"),))),
+    "a number out of turn": declaration(Declared(7, "cpu", (("user", "%"),))),
+    "a name that is a path": declaration(Declared(0, "a\n/../x", (("user", "%"),))),
+    "a thousand columns": b"\xc1\x01\xff\xff",
+    "no columns": declaration(Declared(0, "cpu", ())),
+    "words for columns": b"\xc1\x01\x04\x00\x93\x00\xa1x",
+    "an unknown kind": b"\xc1\x09\x00\x00",
+    "very many series": b"".join(declaration(Declared(n, f"s{n}", (("v", "1"),))) for n in range(100)),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_lie_about_samples_is_that_jobs_alone(name: str, tmp_path: Path, loop: LoopThread) -> None:
+    lie = on(StartJob, lambda line: line.say(Output(1, OUTCOME, LIES[name] + PASSED), done()))
+    with Liar(tmp_path / "s", lie) as liar:
+        recording = Recording(tmp_path)
+        connected = Connected("m1", connect_unix(liar.path), loop.reactor, recording)
+        job = connected.host.run(Ping(dst="192.0.2.1"), timeout=PATIENCE)
+        assert not job.passed
+        assert job.reason.startswith("what it sent as its samples was refused: "), job.reason
+        assert len(job.reason) < 400
+        assert len(recording.of(SeriesStarted)) <= 64
+        connected.end()
+    assert all(path.parent == tmp_path for path in tmp_path.rglob("samples-*"))
+
+
+def test_names_of_files_are_safe_whatever_a_series_is_called(tmp_path: Path, loop: LoopThread) -> None:
+    sent = declaration(Declared(0, "../../x;rm -rf", (("user", "%"),))) + rows(0, ROW) + PASSED
+    with Liar(tmp_path / "s", on(StartJob, lambda line: line.say(Output(1, OUTCOME, sent), done()))) as liar:
+        connected = Connected("m1", connect_unix(liar.path), loop.reactor, Recording(tmp_path))
+        job = connected.host.run(Ping(dst="192.0.2.1"), timeout=PATIENCE)
+        assert (job.passed, job.result) == (True, 5)
+        assert job.series["../../x;rm -rf"].values() == [2.0]
+        connected.end()
+    assert [path.name for path in tmp_path.glob("*.bin")] == ["samples-m1-job1-..-..-x-rm-rf.bin"]
+
+
+def test_samples_without_end_are_cut(tmp_path: Path, loop: LoopThread) -> None:
+    sent = [GOOD, *[rows(0, ROW * 200)] * 10, PASSED]
+    lie = on(StartJob, lambda line: line.say(*[Output(1, OUTCOME, data) for data in sent], done()))
+    with Liar(tmp_path / "s", lie) as liar:
+        recording = Recording(tmp_path)
+        connected = Connected("m1", connect_unix(liar.path), loop.reactor, recording, artifact_limit=10_000)
+        job = connected.host.run(Ping(dst="192.0.2.1"), timeout=PATIENCE)
+        assert job.passed
+        assert len(job.series["cpu"]) == 625
+        assert [event.text for event in recording.of(Log)] == ["the samples of cpu (job 1) are cut after 10000 bytes"]
+        connected.end()
+
+
+def test_a_host_that_is_lost_leaves_what_it_sent(tmp_path: Path, loop: LoopThread) -> None:
+    def lie(line):  # type: ignore[no-untyped-def]
+        line.say(Output(1, OUTCOME, GOOD + rows(0, ROW) + b"\xc1\x02\x12"))
+        line.hang_up()
+
+    with Liar(tmp_path / "s", on(StartJob, lie)) as liar:
+        connected = Connected("m1", connect_unix(liar.path), loop.reactor, Recording(tmp_path))
+        job = connected.host.run(Ping(dst="192.0.2.1"), timeout=PATIENCE)
+        assert not job.passed
+        assert job.series["cpu"].values() == [2.0]
+        with pytest.raises(HostLost):
+            connected.host.run("true")
