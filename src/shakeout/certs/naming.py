@@ -41,10 +41,8 @@ def check_address(text: str) -> str:
     Raises:
         UsageError: it is neither.
     """
-    try:
+    if is_ip(text):
         return str(ipaddress.ip_address(text))
-    except ValueError:
-        pass
     try:
         return check_name(text, "host")
     except UsageError:
@@ -54,9 +52,9 @@ def check_address(text: str) -> str:
 
 
 def is_ip(text: str) -> bool:
-    """Whether *text* is an IP address."""
+    """Whether *text* is an IP address; one with a scope ("%eth0") is none that others could use."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
         return False
-    return True
+    return "%" not in text
