@@ -127,6 +127,16 @@ def complete_pool(context: click.Context, typed: str) -> Iterator[str | Completi
 
 
 @_quietly
+def complete_pool_host(context: click.Context, typed: str) -> Iterator[str | CompletionItem]:
+    """Hosts of the pools that are meant."""
+    from shakeout.labs.pools import DirectoryPools, pool_folders
+
+    folders = pool_folders(_settings(context).pools, tuple(context.params.get("pools") or ()))
+    given = context.params.get("hosts") or ()
+    yield from (host.name for host in DirectoryPools(folders).hosts if host.name not in given)
+
+
+@_quietly
 def complete_plugin(context: click.Context, typed: str) -> Iterator[str | CompletionItem]:
     """Names of test modules."""
     from shakeout.modules import BUILTIN
@@ -162,6 +172,10 @@ def complete_recipe(context: click.Context, typed: str) -> Iterator[str | Comple
 _COMPLETERS: dict[tuple[str, str], Completer] = {
     ("run", "files"): complete_recipe,
     ("run", "pools"): complete_pool,
+    **{(name, "pools"): complete_pool for name in ("list", "check", "show", "reserve", "release")},
+    **{(name, "hosts"): complete_pool_host for name in ("check", "reserve", "release")},
+    ("show", "host"): complete_pool_host,
+    ("add", "pool_name"): complete_pool,
     ("shell", "run"): complete_run,
     ("shell", "host"): complete_host,
     ("show", "run"): complete_run,

@@ -226,7 +226,8 @@ def _opened(pools: Sequence[str]) -> tuple[Inventory, Access]:
             "no pool is configured; name one with --pool DIR (a directory of host files, *.yaml), or in shakeout.toml: "
             '[pools] with lab = "DIR"'
         )
-    return DirectoryPools(folders).hosts, access_of(settings)
+    access = access_of(settings)
+    return DirectoryPools(folders, access).hosts, access
 
 
 def _chosen(inventory: Inventory, names: Sequence[str]) -> list[HostEntry]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shakeout.errors import BadDocument, BadInventory, HostError, UnknownName, UsageError
 from shakeout.hosts.dialing import Access, Endpoint, dial
+from shakeout.labs.poolcache import PoolCache
 from shakeout.labs.provider import Opened, PoolManager
 from shakeout.matching.inventory import HostEntry, Inventory, Port
 from shakeout.matching.mapper import Match
 from shakeout.matching.requirements import Requirements
 from shakeout.wire.transports import Transport
+
+if TYPE_CHECKING:
+    from os import DirEntry
 
 
 class DirectoryPools:
@@ -30,7 +34,8 @@ class DirectoryPools:
     def __init__(self, folders: Mapping[str, Path], access: Access | None = None) -> None:
         self._access = access or Access()
         self.name = ", ".join(folders)
-        entries = [entry for pool, folder in folders.items() for entry in read_pool(pool, folder)]
+        cache = None if self._access.cache == Access().cache else self._access.cache
+        entries = [entry for pool, folder in folders.items() for entry in read_pool(pool, folder, cache)]
         if not entries:
             places = ", ".join(str(folder) for folder in folders.values())
             raise BadInventory(f"there are no hosts in {places}: a host is described by a file of its own, *.yaml")
@@ -130,27 +135,53 @@ def pool_manager_for(
     return DirectoryPools(folders, access) if folders else default()
 
 
-def read_pool(pool: str, folder: Path) -> list[HostEntry]:
+def read_pool(pool: str, folder: Path, cache: Path | None = None) -> list[HostEntry]:
     """The hosts of one pool.
+
+    Args:
+        cache: a folder for what can be made again: the second time it is much quicker.
 
     Raises:
         BadDocument: files that are no host descriptions; all of them, each error with its place.
+        BadInventory: there is no such folder, or it cannot be read.
     """
-    from shakeout.config.documents import load
-    from shakeout.config.schemas import schema_of
+    import os
 
-    if not folder.is_dir():
-        raise BadInventory(f"pool {pool}: there is no directory {folder}")
+    try:
+        files = sorted((one for one in os.scandir(folder) if _describes(one.name)), key=lambda one: one.name)
+    except FileNotFoundError:
+        raise BadInventory(f"pool {pool}: there is no directory {folder}") from None
+    except OSError as error:
+        raise BadInventory(f"pool {pool}: {folder} cannot be read: {error.strerror}") from error
+    known = PoolCache(cache, folder) if cache is not None else None
     problems: list[str] = []
     entries: list[HostEntry] = []
-    for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml"), *folder.glob("*.json")]):
+    for file in files:
+        path = folder / file.name
         try:
-            entries.append(_entry(pool, load(file, schema=schema_of("pool")).data, file))
+            entries.append(_entry(pool, (known and known.find(file)) or _read(path, file, known), path))
         except BadDocument as error:
             problems += error.problems
     if problems:
         raise BadDocument(problems)
+    if known is not None:
+        known.save()
     return entries
+
+
+def _describes(name: str) -> bool:
+    """Whether a file of this name describes a host."""
+    return name.endswith((".yaml", ".yml", ".json")) and not name.startswith(".")
+
+
+def _read(path: Path, file: DirEntry[str], known: PoolCache | None) -> dict[str, Any]:
+    from shakeout.config.documents import load
+    from shakeout.config.schemas import schema_of
+
+    data: dict[str, Any] = load(path, schema=schema_of("pool")).data
+    if known is not None:
+        known.put(file, data)
+    return data
 
 
 def _entry(pool: str, data: dict[str, Any], file: Path) -> HostEntry:
