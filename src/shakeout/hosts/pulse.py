@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from shakeout.hosts.recorder import Recorder
+from shakeout.journal.clock import ClockOffset
 from shakeout.journal.events import ClockMeasured
 from shakeout.wire.connection import Connection
 from shakeout.wire.messages import Sync, SyncReply
@@ -15,6 +16,8 @@ from shakeout.wire.reactor import Reactor
 SYNC_EVERY = 5.0
 #: Seconds after which an agent that answers nothing is given up (a starved one answers late, a stopped one never).
 SILENCE = 60.0
+#: Nanoseconds of error with which a first look is made again at once.
+_POOR = 20_000_000
 
 
 class Pulse:
@@ -37,13 +40,19 @@ class Pulse:
         self._unanswered = 0
         self._asked_ns = 0
         self._started = False
-        #: What the host's clock is ahead of the run's axis, as last measured.
-        self.offset_ns = 0
+        self._best = ClockOffset()
 
     def begin(self, asked_ns: int, host_ns: int) -> None:
         """The first look was the Hello, sent at *asked_ns*."""
         self._measure(asked_ns, host_ns)
+        if (self._best.error_ns or 0) > _POOR:
+            self._look()  # the agent had to be started first, say
         self.start()
+
+    @property
+    def offset_ns(self) -> int:
+        """What the host's clock is ahead of the run's axis, as far as is known."""
+        return self._best.offset_ns
 
     def start(self) -> None:
         """Look from now on; harmless the second time."""
@@ -53,7 +62,7 @@ class Pulse:
 
     def become(self, host: str, recorder: Recorder) -> None:
         """The host is called *host* from now on, and what is measured goes to *recorder*; it is measured at once."""
-        self._host, self._recorder = host, recorder
+        self._host, self._recorder, self._best = host, recorder, ClockOffset()
         self._look()
 
     def answered(self, reply: SyncReply) -> None:
@@ -83,7 +92,6 @@ class Pulse:
         """Note the host's clock; the true moment lies somewhere between question and answer."""
         now = time.monotonic_ns()
         offset = host_ns - (asked_ns + now) // 2 + getattr(self._recorder, "began_ns", 0)
-        self.offset_ns = offset
-        self._recorder.write(
-            ClockMeasured(host=self._host, host_ns=host_ns, offset_ns=offset, error_ns=(now - asked_ns) // 2)
-        )
+        error = (now - asked_ns) // 2
+        self._best.take(offset, error, now)
+        self._recorder.write(ClockMeasured(host=self._host, host_ns=host_ns, offset_ns=offset, error_ns=error))

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from shakeout.journal.clock import ClockOffset
 from shakeout.journal.events import (
     ClockMeasured,
     Evaluated,
@@ -156,7 +157,7 @@ class _Part:
         self.budget = budget
         self.jobs: dict[_JobKey, JobOutcome] = {}
         self.hosts: dict[str, dict[str, Any]] = {}
-        self.offsets: dict[str, int] = {}
+        self.offsets: dict[str, ClockOffset] = {}
         self.steps: list[_Begin | _End | Step] = []
         self.logs: list[Log] = []
         self.finished: PartFinished | None = None
@@ -195,8 +196,9 @@ class _Part:
         host["machine"] = event.machine or host.get("machine", "")
 
     def clock(self, event: ClockMeasured) -> None:
-        self.offsets[event.host] = event.offset_ns
-        self.host(event.host)["clock_error_s"] = event.error_ns / 1e9
+        best = self.offsets.setdefault(event.host, ClockOffset())
+        best.take(event.offset_ns, event.error_ns, event.t_ns)
+        self.host(event.host)["clock_error_s"] = (best.error_ns or 0) / 1e9
 
     def job_started(self, event: JobStarted) -> None:
         key = (event.host, event.job)
@@ -216,9 +218,9 @@ class _Part:
 
     def on_run_time(self, event: JobFinished, job: JobOutcome) -> tuple[int, int]:
         """Beginning and end of a job on the controller's clock, the host's own times if they can be told."""
-        offset = self.offsets.get(event.host)
-        if offset is not None and event.started_host_ns and event.finished_host_ns:
-            return event.started_host_ns - offset, event.finished_host_ns - offset
+        best = self.offsets.get(event.host)
+        if best is not None and event.started_host_ns and event.finished_host_ns:
+            return event.started_host_ns - best.offset_ns, event.finished_host_ns - best.offset_ns
         return job.began_ns, event.t_ns
 
     def series_started(self, event: SeriesStarted) -> None:
@@ -266,7 +268,8 @@ class _Part:
         """Give each job its series; those of the recipe itself."""
         own: tuple[SeriesOutcome, ...] = ()
         for key, events in self.series.items():
-            series = tuple(measured(event, self.folder, self.offsets.get(event.host, 0)) for event in events)
+            offset = self.offsets.get(key[0], ClockOffset()).offset_ns
+            series = tuple(measured(event, self.folder, offset) for event in events)
             job = self.jobs.get(key)
             if job is not None:
                 self.jobs[key] = msgspec.structs.replace(job, series=series)
