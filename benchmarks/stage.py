@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 from benchmarks.row import Figures, NotMeasured
 from shakeout import BaseRecipe, Controller, DeviceReq, HostReq
@@ -33,8 +34,8 @@ class Stage(BaseRecipe):
         self.figures = self._measure(self.matched)
 
 
-def on_hosts(measure: Measurement, count: int = 1) -> Figures:
-    """What *measure* finds out on *count* fresh hosts of the default laboratory.
+def on_hosts(measure: Measurement, count: int = 1, *, pool: Path | None = None) -> Figures:
+    """What *measure* finds out on *count* fresh hosts of the default laboratory, or on those of a *pool*.
 
     Raises:
         NotMeasured: there can be no laboratory here.
@@ -42,7 +43,8 @@ def on_hosts(measure: Measurement, count: int = 1) -> Figures:
     stage = Stage(count, measure)
     with tempfile.TemporaryDirectory() as runs:
         try:
-            Controller(runs_dir=runs, breakpoints=False, quiet=True).run(stage)
+            pools = [str(pool)] if pool else []
+            Controller(pools=pools, runs_dir=runs, breakpoints=False, quiet=True).run(stage)
         except LabLacks as error:
             raise NotMeasured(str(error)) from None
     if stage.figures is None:

@@ -90,8 +90,17 @@ def many_small(matched: Matched) -> Figures:
     return Figures(MANY / ours, MANY / local, "median of 7")
 
 
+def send_frames(connection: socket.socket, source: Path) -> None:
+    """Every file of *source* as one frame: name and content."""
+    for entry in sorted(os.scandir(source), key=lambda entry: entry.name):
+        name, data = os.fsencode(entry.name), Path(entry.path).read_bytes()
+        connection.sendall(HEAD.pack(len(name), len(data)) + name + data)
+    connection.sendall(HEAD.pack(0, 0))
+    connection.recv(1)
+
+
 def raw_frames(source: Path, target: Path) -> None:
-    """Every file as one frame (name, content) to a forked receiver, which writes it and at the end says so."""
+    """`send_frames` to a forked receiver, which writes them and at the end says so."""
     here, there = socket.socketpair()
     pid = os.fork()
     if pid == 0:
@@ -104,22 +113,20 @@ def raw_frames(source: Path, target: Path) -> None:
             os._exit(status)
     there.close()
     with here:
-        for entry in sorted(os.scandir(source), key=lambda entry: entry.name):
-            name, data = os.fsencode(entry.name), Path(entry.path).read_bytes()
-            here.sendall(HEAD.pack(len(name), len(data)) + name + data)
-        here.shutdown(socket.SHUT_WR)
-        here.recv(1)
+        send_frames(here, source)
     _, status = os.waitpid(pid, 0)
     if status:
         raise RuntimeError("the receiver of the raw frames broke")
 
 
 def receive_frames(connection: socket.socket, target: Path) -> None:
-    """Write what `raw_frames` sends."""
+    """Write what `send_frames` sends."""
     target.mkdir()
     with connection, connection.makefile("rb", buffering=1 << 18) as stream:
         while head := stream.read(HEAD.size):
             name_size, data_size = HEAD.unpack(head)
+            if not name_size:
+                break
             name = os.fsdecode(stream.read(name_size))
             with Path(target, name).open("wb", buffering=0) as file:
                 file.write(stream.read(data_size))
@@ -149,10 +156,3 @@ def rows() -> Iterable[Row]:
         target_ratio=0.5,
         better="higher",
     )
-    for what in ("file of 256 MiB to a TLS host / raw TLS", "2,000 files of 1 KiB to a TLS host / raw frames"):
-        yield Row(what, no_tls, target_ratio=0.5, better="higher")
-
-
-def no_tls() -> Figures:
-    """Agents on other machines come with a later release."""
-    raise NotMeasured("hosts over TLS are not there yet")
