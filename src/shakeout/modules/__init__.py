@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from shakeout.modules.base import BaseTestModule as BaseTestModule
     from shakeout.modules.capture import PacketCapture as PacketCapture
     from shakeout.modules.cpumonitor import CpuMonitor as CpuMonitor
+    from shakeout.modules.cpustress import CpuStress as CpuStress
+    from shakeout.modules.diskfill import DiskFill as DiskFill
     from shakeout.modules.diskmonitor import DiskMonitor as DiskMonitor
+    from shakeout.modules.diskstress import DiskStress as DiskStress
+    from shakeout.modules.dns_lookup import DnsLookup as DnsLookup
+    from shakeout.modules.dns_serve import DnsServe as DnsServe
     from shakeout.modules.http_get import HttpGet as HttpGet
     from shakeout.modules.http_serve import HttpServe as HttpServe
     from shakeout.modules.interfacemonitor import InterfaceMonitor as InterfaceMonitor
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
     from shakeout.modules.iperf import IperfServer as IperfServer
     from shakeout.modules.logwatch import LogWatch as LogWatch
     from shakeout.modules.memorymonitor import MemoryMonitor as MemoryMonitor
+    from shakeout.modules.memorystress import MemoryStress as MemoryStress
     from shakeout.modules.packetassert import PacketAssert as PacketAssert
     from shakeout.modules.ping import Ping as Ping
     from shakeout.modules.processmonitor import ProcessMonitor as ProcessMonitor
@@ -28,13 +34,19 @@ if TYPE_CHECKING:
     from shakeout.modules.tcp import TcpListen as TcpListen
     from shakeout.modules.throughput import ThroughputClient as ThroughputClient
     from shakeout.modules.throughput import ThroughputServer as ThroughputServer
+    from shakeout.modules.traceroute import Traceroute as Traceroute
     from shakeout.modules.udp import UdpListen as UdpListen
     from shakeout.modules.udp import UdpSend as UdpSend
 
 #: The test modules that come with shakeout, and the Python module of each.
 BUILTIN: Final = {
     "CpuMonitor": "cpumonitor",
+    "CpuStress": "cpustress",
+    "DiskFill": "diskfill",
     "DiskMonitor": "diskmonitor",
+    "DiskStress": "diskstress",
+    "DnsLookup": "dns_lookup",
+    "DnsServe": "dns_serve",
     "HttpGet": "http_get",
     "HttpServe": "http_serve",
     "InterfaceMonitor": "interfacemonitor",
@@ -42,6 +54,7 @@ BUILTIN: Final = {
     "IperfServer": "iperf",
     "LogWatch": "logwatch",
     "MemoryMonitor": "memorymonitor",
+    "MemoryStress": "memorystress",
     "PacketAssert": "packetassert",
     "PacketCapture": "capture",
     "Ping": "ping",
@@ -51,6 +64,7 @@ BUILTIN: Final = {
     "TcpListen": "tcp",
     "ThroughputClient": "throughput",
     "ThroughputServer": "throughput",
+    "Traceroute": "traceroute",
     "UdpListen": "udp",
     "UdpSend": "udp",
 }
