@@ -92,7 +92,7 @@ def test_wrong_usage_is_one_paragraph_with_what_would_be_right(user: User, words
 def test_every_command_explains_itself_with_examples(user: User, name: str) -> None:
     ended = user.shakeout(name, "--help")
     assert (ended.status, ended.err) == (0, "")
-    if name in ("runs", "plugins"):
+    if "\nCommands:\n" in ended.out:
         inner = [line.split()[0] for line in ended.out.partition("Commands:\n")[2].splitlines()]
         assert inner
         pages = [user.shakeout(name, word, "--help").out for word in inner]

@@ -106,7 +106,7 @@ def check(hosts: tuple[str, ...], pools: tuple[str, ...], timeout: float, form: 
 @pool.command(
     short_help="Show one host: its file, what it says, who has it.",
     epilog="""\b
-Example:
+Examples:
   shakeout pool show dut1
 """,
 )

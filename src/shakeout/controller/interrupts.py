@@ -54,6 +54,8 @@ class Interrupts:
         self._left = False
         #: Whether a signal asked for the end of the run.
         self.interrupted = False
+        #: Whether nothing runs that would have to be interrupted.
+        self._idle = False
         #: The name of the signal that did.
         self.signal_name = ""
 
@@ -102,9 +104,11 @@ class Interrupts:
     def heard(self, reactor: Reactor) -> Iterator[None]:
         """In this block the main thread may wait for a lock or a queue: a signal ends that."""
         self.tell(reactor, lambda number: None)
+        self._idle = True
         try:
             yield
         finally:
+            self._idle = False
             self.tell(reactor, None)
 
     def _nudge(self, reactor: Reactor, times: int) -> None:
@@ -190,5 +194,6 @@ class Interrupts:
             self._left = True
             undisturbed.raise_now(UndoLeft(name))
             return
-        self._say(f"{name}: interrupting the recipe, then hosts are restored; once more to leave that to their agents")
+        what = "interrupting the recipe, then hosts are restored; once more to leave that to their agents"
+        self._say(f"{name}: {'no hosts are waited for any more' if self._idle else what}")
         undisturbed.raise_now(Interrupted(name))
