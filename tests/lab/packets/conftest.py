@@ -1,4 +1,4 @@
-"""Three hosts in a row: m1 - router - m2, on IPv4 and IPv6, with an address of each kind on every interface."""
+"""Three hosts in a row, m1 - router - m2, on IPv4 and IPv6; and one more router, for who wants to go back by it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from shakeout.hosts.host import Host
 from shakeout.hosts.matched import Matched
 from shakeout.testing import Laboratory, Recording
 
@@ -33,14 +34,19 @@ def recording(tmp_path: Path) -> Recording:
 @pytest.fixture
 def row(packet_laboratory: Laboratory, recording: Recording) -> Iterator[Matched]:
     ports = {"m1": {"eth0": "net1"}, "router": {"eth0": "net1", "eth1": "net2"}, "m2": {"eth0": "net2"}}
+    ports["back"] = ports["router"]
     with packet_laboratory.hosts(recorder=recording, **ports) as matched:
-        m1, router, m2 = matched.m1, matched.router, matched.m2
-        for setting in ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"):
-            router.procfs_set(f"sys/{setting}", 1)
-        for host in (m1, router, m2):
+        m1, router, back, m2 = matched.m1, matched.router, matched.back, matched.m2
+        for host in (router, back):
+            host.procfs_set("sys/net/ipv4/ip_forward", 1)
+            host.procfs_set("sys/net/ipv6/conf/all/forwarding", 1)
+        for host in (m1, router, back, m2):
             host.procfs_set("sys/net/ipv4/icmp_ratelimit", 0)
             host.procfs_set("sys/net/ipv6/icmp/ratelimit", 0)
-        for device, number, last in ((m1.eth0, 1, 1), (router.eth0, 1, 254), (router.eth1, 2, 254), (m2.eth0, 2, 2)):
+        devices = [(m1.eth0, 1, 1), (m2.eth0, 2, 2)]
+        for host, last in ((router, 254), (back, 253)):
+            devices += [(host.eth0, 1, last), (host.eth1, 2, last)]
+        for device, number, last in devices:
             device.ip_add(f"10.0.{number}.{last}/24")
             device.ip_add(f"2001:db8:{number}::{last:x}/64")
             device.up()
@@ -50,3 +56,10 @@ def row(packet_laboratory: Laboratory, recording: Recording) -> Iterator[Matched
             )
             assert job.passed, job
         yield matched
+
+
+def nft(host: Host, hook: str, *rules: str) -> None:
+    """Rules for packets at one place of a host's way for them."""
+    lines = ["table inet t {", "chain c {", f"type filter hook {hook} priority 0; policy accept;", *rules, "}", "}"]
+    job = host.run(["nft", "\n".join(lines)])
+    assert job.passed, str(job)
