@@ -93,7 +93,7 @@ def test_every_command_explains_itself_with_examples(user: User, name: str) -> N
     ended = user.shakeout(name, "--help")
     assert (ended.status, ended.err) == (0, "")
     if "\nCommands:\n" in ended.out:
-        inner = [line.split()[0] for line in ended.out.partition("Commands:\n")[2].splitlines()]
+        inner = re.findall(r"^  (\S+)  ", ended.out.partition("\nCommands:\n")[2].partition("\n\n")[0], re.MULTILINE)
         assert inner
         pages = [user.shakeout(name, word, "--help").out for word in inner]
     else:
