@@ -13,6 +13,7 @@ COMMANDS = {
     "runs": ("runs", "List, show and remove runs."),
     "report": ("report", "Write the report of a run as HTML, JUnit, JSON or KTAP."),
     "compare": ("report", "Compare two runs."),
+    "baselines": ("baselines", "List, show and remove what measured values are compared with."),
     "plugins": ("plugins", "List test modules, and show what one does and takes."),
     "schema": ("schema", "Print the JSON Schema of a file format."),
     "pool": ("pool", "List, check, add and reserve the hosts of pools."),
