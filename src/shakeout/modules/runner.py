@@ -83,7 +83,7 @@ def warm_up() -> None:
     import shakeout
     from shakeout import modules, params
 
-    for name in (*modules.BUILTIN, "BaseTestModule"):
+    for name in (*modules.WARM, "BaseTestModule"):
         getattr(modules, name)
     for name in ("ModuleFailed", *params.__all__):
         getattr(shakeout, name, None)
