@@ -297,6 +297,15 @@ def test_one_line_at_two_agents(agent: StandingAgent, someone: Make) -> None:
         before.session.end()
 
 
+def test_a_reservation_that_is_ended_at_the_other_agent(agent: StandingAgent, someone: Make) -> None:
+    with agent.another_beside() as second, look(second, "anna@desk") as anna:
+        anna.reserve(600)
+        waiting = someone(agent.socket, "patient").stand_in_line()
+        assert waiting.places[-1].holder.startswith("reserved for anna@desk")
+        anna.unreserve()
+        waiting.wait_turn()
+
+
 def test_the_holders_agent_is_killed(agent: StandingAgent, someone: Make) -> None:
     """The other agent hears of it, puts the host back, and gives it to the first in its line."""
     with agent.another_beside() as second:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +13,13 @@ from shakeout.agent.children import Children
 from shakeout.agent.lockwatch import LockWatch
 from shakeout.agent.reservation import ReservationFile, described
 from shakeout.agent.tickets import Ticket, TicketBox
+from shakeout.errors import ModuleFailed
 from shakeout.wire.messages import Hello, Queued, Refused
-from shakeout.wire.reactor import Reactor, Timer
+from shakeout.wire.reactor import READ, Reactor, Timer
 
 if TYPE_CHECKING:
     from shakeout.agent.server import Peer
+    from shakeout.modules.inotify import Inotify
 
 #: Controllers that may stand in line at one agent.
 _LONGEST = 1000
@@ -73,6 +76,8 @@ class Line:
         self._waiting: list[Waiting] = []
         self._watch = LockWatch(children, self.advance)
         self._timer: Timer | None = None
+        self._state = folder.parent
+        self._changes: Inotify | None = None
 
     def join(self, peer: Peer, hello: Hello, owner: str) -> Refused | None:
         """Stand in line, as the last; or why that cannot be."""
@@ -100,6 +105,7 @@ class Line:
 
     def close(self) -> None:
         """The agent ends: who waits hears that from its connection."""
+        self._ignore_changes()
         for waiting in list(self._waiting):
             self._remove(waiting)
         self._rest()
@@ -121,6 +127,7 @@ class Line:
             self._remove(turn)
         if not self._waiting:
             self._watch.stop()
+            self._ignore_changes()
             return
         self._await_reservation()
         self._announce()
@@ -142,6 +149,33 @@ class Line:
     def _await_reservation(self) -> None:
         if (reservation := self._reservation.current()) is not None:
             self._timer = self._reactor.call_later(min(reservation.seconds + 0.05, _LOOK_AGAIN), self.advance)
+
+        self._notice_changes()
+
+    def _notice_changes(self) -> None:
+        """Other agents of the host may make and end reservations: hear of it."""
+        if self._changes is not None:
+            return
+        from shakeout.modules.inotify import FOLDER, Inotify  # which few need
+
+        try:
+            changes = Inotify()
+        except ModuleFailed:
+            return  # then it is seen when something else happens
+        changes.add(os.fsencode(self._state), FOLDER)
+        self._changes = changes
+        self._reactor.watch(changes.fileno(), READ, lambda events: self._changed())
+
+    def _changed(self) -> None:
+        if self._changes is not None:
+            self._changes.events()
+            self.advance()
+
+    def _ignore_changes(self) -> None:
+        if self._changes is not None:
+            self._reactor.forget(self._changes.fileno())
+            self._changes.__exit__()
+            self._changes = None
 
     def _announce(self) -> None:
         """Tell all of their places, where that is news."""
