@@ -240,7 +240,7 @@ class _Trace:
         if came.errno == 0 or (refused and came.offender == target):
             self._result["reached"] = True
         else:
-            hop["said"] = meaning(version, came.kind, came.code) if not came.local else "no way on from this host"
+            hop["said"] = meaning(version, came.kind, came.code)
         self._end = min(self._end, hop["hop"])
 
     def _conclude(self) -> None:

@@ -1,4 +1,4 @@
-"""Probes of traceroute: packets that may pass few routers, and what comes back for each of them."""
+"""Probes of routes: packets that may pass few routers or must not be divided, and what comes back for each of them."""
 
 from __future__ import annotations
 
@@ -30,15 +30,23 @@ _TCP_SYNCNT = 7
 class Prober:
     """One way to probe; a context manager.
 
+    Args:
+        whole: probes must not be divided on the way, and are not fitted to what the kernel believes of it.
+
     Attributes:
         version: 4 or 6.
         address: where to, as the socket module has it.
+        local_mtu: what the interface can send at most, once a probe was too large for it; 0 before.
     """
 
-    def __init__(self, version: int, address: Any, bind: Any) -> None:
+    def __init__(self, version: int, address: Any, bind: Any, *, whole: bool = False) -> None:
         self.version = version
         self.address = address
+        self.local_mtu = 0
         self._bind = bind
+        self._whole = whole
+        self._payload = b""
+        self._local: Came | None = None
         self._poll = select.poll()
         self._came: list[tuple[int, Came]] = []
 
@@ -55,6 +63,10 @@ class Prober:
             OSError: it cannot be sent.
         """
         raise NotImplementedError
+
+    def resize(self, size: int) -> None:
+        """Probes are packets of *size* bytes from now on, with all headers of IP, and UDP or ICMP."""
+        self._payload = bytes(size - (28 if self.version == 4 else 48))
 
     def collect(self) -> None:
         """Take in what has come."""
@@ -78,7 +90,7 @@ class Prober:
 
     def _prepare(self, sock: socket.socket) -> None:
         try:
-            prepare(sock, self.version)
+            prepare(sock, self.version, probe=self._whole)
             if self._bind is not None:
                 sock.bind((str(self._bind), 0))
         except BaseException:
@@ -94,32 +106,59 @@ class Prober:
                 send()
                 return now
             except OSError as error:
-                before = len(self._came)
+                before, self._local = len(self._came), None
                 self.collect()
-                local = any(came.local and came.errno == error.errno for _, came in self._came[before:])
-                if last or local or error.errno not in _EARLIER or len(self._came) == before:
+                own = self._local is not None and self._local.errno == error.errno
+                if last or own or error.errno not in _EARLIER or len(self._came) == before:
                     raise
         raise AssertionError
 
+    def _error(self, sock: socket.socket) -> Came | None:
+        """The next error that came from the network; what this host itself says of a probe is noted."""
+        while (came := next_error(sock)) is not None and came.local:
+            self._local = came
+            if came.errno == errno.EMSGSIZE and came.info:
+                self.local_mtu = came.info
+        return came
+
 
 class UdpProber(Prober):
-    """Datagrams to ports that nobody listens on, one after the other; answered by "port unreachable"."""
+    """Datagrams to ports that nobody listens on, one after the other; answered by "port unreachable".
 
-    def __init__(self, version: int, address: Any, bind: Any, port: int, size: int) -> None:
-        super().__init__(version, address, bind)
+    Args:
+        port: of the first.
+        one_port: of all; somebody listens there and sends everything back.
+    """
+
+    def __init__(
+        self,
+        version: int,
+        address: Any,
+        bind: Any,
+        port: int,
+        size: int = 0,
+        *,
+        one_port: bool = False,
+        whole: bool = False,
+    ) -> None:
+        super().__init__(version, address, bind, whole=whole)
         self._port = port
+        self._one_port = one_port
         self._payload = bytes(size)
         self._socket = self._open(socket.SOCK_DGRAM)
         self._prepare(self._socket)
 
     def send(self, number: int, hops: int) -> int:
         limit_hops(self._socket, self.version, hops)
-        target = (self.address[0], self._port + number, *self.address[2:])
-        return self._sent(lambda: self._socket.sendto(self._payload, target))
+        target = (self.address[0], self._port + (0 if self._one_port else number), *self.address[2:])
+        payload = number.to_bytes(2, "big") + self._payload[2:] if self._one_port else self._payload
+        return self._sent(lambda: self._socket.sendto(payload, target))
 
     def collect(self) -> None:
-        while (came := next_error(self._socket) or next_answer(self._socket)) is not None:
-            if came.target:
+        while (came := self._error(self._socket) or next_answer(self._socket)) is not None:
+            if self._one_port and len(came.data) >= 2:
+                self._came.append((int.from_bytes(came.data[:2], "big"), came))
+            elif came.target and not self._one_port:
                 self._came.append((came.target[1] - self._port, came))
 
     def close(self) -> None:
@@ -129,8 +168,8 @@ class UdpProber(Prober):
 class IcmpProber(Prober):
     """Echo requests."""
 
-    def __init__(self, version: int, address: Any, bind: Any, size: int) -> None:
-        super().__init__(version, address, bind)
+    def __init__(self, version: int, address: Any, bind: Any, size: int = 0, *, whole: bool = False) -> None:
+        super().__init__(version, address, bind, whole=whole)
         self._identifier = os.getpid() & 0xFFFF
         self._payload = bytes(size)
         self._socket, self._raw = echo_socket(version)
@@ -145,7 +184,7 @@ class IcmpProber(Prober):
         return self._sent(lambda: self._socket.sendto(packet, target))
 
     def collect(self) -> None:
-        for next_one, answer in ((next_error, False), (next_answer, True)):
+        for next_one, answer in ((self._error, False), (next_answer, True)):
             while (came := next_one(self._socket)) is not None:
                 number = echo_sequence(
                     self.version, came.data, raw=self._raw, identifier=self._identifier, answer=answer
@@ -188,7 +227,7 @@ class TcpProber(Prober):
             if not events & (select.POLLOUT | select.POLLERR | select.POLLHUP):
                 continue
             sock = self._sockets[descriptor][1]
-            came = next_error(sock)
+            came = self._error(sock)
             problem = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if came is None and problem in (0, errno.ECONNREFUSED):
                 came = self._answer()
