@@ -1,7 +1,8 @@
 """A program that makes many runs on one pool, waiting in line, several at a time: see test_pool_fights.
 
-Arguments: the pool's directory, a folder for runs, a seed, how many runs, how many at a time. Prints a JSON list: of
-each run, when it was asked for and when its test began and ended (seconds, monotonic), its hosts, and what went wrong.
+Arguments: the pool's directory, a folder for runs, a seed, how many runs, how many at a time, and of which recipes.
+Prints a JSON list: of each run, when it was asked for and when its test began and ended (seconds, monotonic), its
+hosts, and what went wrong.
 """
 
 from __future__ import annotations
@@ -53,9 +54,9 @@ def one_run(pool: str, runs: str, needs: type[Noting]) -> dict[str, Any]:
     return said
 
 
-def main(pool: str, runs: str, seed: str, count: str, beside: str) -> None:
+def main(pool: str, runs: str, seed: str, count: str, beside: str, needs: str) -> None:
     dice = random.Random(int(seed))
-    left = [dice.choice((One, Two)) for _ in range(int(count))]
+    left = [{"One": One, "Two": Two}[dice.choice(needs.split(","))] for _ in range(int(count))]
     told: list[dict[str, Any]] = []
 
     def work() -> None:

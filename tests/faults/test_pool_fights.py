@@ -39,22 +39,22 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-def fight(pool: Path, folder: Path) -> list[dict[str, Any]]:
-    """All runs of all controllers, as they were asked for."""
+def fight(folder: Path, *pools: Path, runs: int = RUNS, needs: str = "One,Two") -> list[dict[str, Any]]:
+    """All runs of all controllers, one for each pool, as they were asked for."""
     environment = {name: value for name, value in os.environ.items() if name != "SHAKEOUT_RUNS"}  # no setting of ours
     fighters = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.faults.fighter", pool, folder / f"runs{seed}", str(seed),
-             str(RUNS // CONTROLLERS), str(BESIDE)],
+             str(runs // CONTROLLERS), str(BESIDE), needs],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
             cwd=Path(__file__).parents[2],
         )
-        for seed in range(CONTROLLERS)
+        for seed, pool in enumerate(pools)
     ]  # fmt: skip
     told: list[dict[str, Any]] = []
     try:
         for fighter in fighters:
-            out, _ = fighter.communicate(timeout=60 + RUNS)
+            out, _ = fighter.communicate(timeout=60 + runs)
             told += json.loads(out)
     finally:
         for fighter in fighters:
@@ -74,7 +74,7 @@ def overtaken(runs: list[dict[str, Any]]) -> list[int]:
 @pytest.mark.timeout(120 + 2 * RUNS)
 def test_no_host_is_in_two_hands_and_nobody_starves(pool: Path, tmp_path: Path) -> None:
     began = time.monotonic()
-    runs = fight(pool, tmp_path)
+    runs = fight(tmp_path, pool, pool)
     took = time.monotonic() - began
     assert len(runs) == RUNS // CONTROLLERS * CONTROLLERS
     assert [run["trouble"] for run in runs if run["trouble"]] == []
@@ -85,3 +85,21 @@ def test_no_host_is_in_two_hands_and_nobody_starves(pool: Path, tmp_path: Path) 
         f"most; overtaken {sum(counts) / len(counts):.2f} times on average, {max(counts)} at most"
     )
     assert max(counts) <= MOST_OVERTAKEN
+
+
+@pytest.mark.timeout(120)
+def test_controllers_that_know_the_hosts_by_other_addresses(pool: Path, tmp_path: Path) -> None:
+    """What comes first for one by its address comes last for the other; they do not wait for each other for ever."""
+    pools = []
+    for folder, order in (("there", (0, 1)), ("back", (1, 0))):
+        (tmp_path / folder).mkdir()
+        for place, number in enumerate(order):
+            address = (pool / f"dut{number}.yaml").read_text().partition("address: ")[2].partition(",")[0]
+            (tmp_path / folder / f"{place}.sock").symlink_to(address)
+            (tmp_path / folder / f"{number}.yaml").write_text(
+                f"host: {{name: dut{number}, address: {tmp_path}/{folder}/{place}.sock, via: unix}}\n"
+            )
+        pools.append(tmp_path / folder)
+    runs = fight(tmp_path, *pools, runs=24, needs="Two")
+    assert [run["trouble"] for run in runs if run["trouble"]] == []
+    assert len(runs) == 24

@@ -58,9 +58,14 @@ class Lease:
             return False
 
     @property
-    def mine(self) -> bool:
-        """Whether it is held through this object."""
-        return self._fd >= 0
+    def identity(self) -> str:
+        """What tells this lock from all others of this machine, whoever asks and by whatever name."""
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            found = os.fstat(fd)
+        finally:
+            os.close(fd)
+        return f"{found.st_dev}:{found.st_ino}"
 
     def noted(self) -> tuple[str, float]:
         """Who holds it as the file says, "" for nobody, and since when (wall time); the lock itself is not tried."""

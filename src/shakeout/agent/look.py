@@ -36,10 +36,9 @@ class Look:
         owner: who asks.
     """
 
-    #: No process is started for it.
-    mark = ""
-
     def __init__(self, agent: Agent, connection: Connection, owner: str) -> None:
+        #: What the host's lease is known by; there is no session to have a mark.
+        self.mark = agent.lease_identity
         self._agent = agent
         self._connection = connection
         self._owner = owner

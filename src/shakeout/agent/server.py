@@ -64,6 +64,7 @@ class Agent:
         self.properties = properties
         self._boot_id = boot_id()
         self._lease = Lease(str(state / "lease"))
+        self.lease_identity = f"{self._boot_id}:{self._lease.identity}"
         self._mark_path = state / "mark"
         self._holder: Session | None = None
         #: What the holder's controller is called, and since when it has the host.

@@ -7,7 +7,7 @@ has two stages.
    of a match without waiting. That is all there is to it for a recipe that needs one host, and the quickest way to any
    match for others. If the rest is not to be had, let everything go; this happens once.
 2. *In order*: choose one match, and stand in line for its hosts one after the other, in an order that is the same for
-   everybody (by endpoint), holding those that were granted already.
+   everybody (by what a host's lock is known by, whatever its address), holding those that were granted already.
 
 Why nobody waits for ever, as long as every run ends some day:
 

@@ -11,6 +11,7 @@ import msgspec
 from shakeout.controller.leasing import MakeSession, Refusals, lease_in_order, let_go, place
 from shakeout.controller.turns import Find, Hear, Join, LetGo, News, Take, names, turns
 from shakeout.errors import HostError, NoMatch
+from shakeout.hosts.look import Look
 from shakeout.hosts.session import OPEN_TIMEOUT, Session
 from shakeout.labs.provider import Opened
 from shakeout.matching.inventory import HostEntry
@@ -73,6 +74,7 @@ class Waits:
         self._news: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._told: dict[str, Queued] = {}
         self._ahead: dict[str, int] = {}
+        self._identities: dict[str, str] = {}
         self._taken: dict[str, Session] = {}
         self._opened: Opened | None = None
         #: Hosts that went while they were waited for.
@@ -87,9 +89,7 @@ class Waits:
         Raises:
             NoMatch: it took longer than the limit.
         """
-        steps = turns(
-            find, busy, order=lambda name: place(self._entry(name)), ahead=lambda name: self._ahead.get(name, 0)
-        )
+        steps = turns(find, busy, order=self._order, ahead=lambda name: self._ahead.get(name, 0))
         answer: News | None = None
         while True:
             try:
@@ -116,6 +116,20 @@ class Waits:
         return f"waited {time.monotonic() - self._began:.1f} s for {', '.join(sorted(names(claim.match)))}"
 
     # -- steps ----------------------------------------------------------------------------------------
+
+    def _order(self, name: str) -> tuple[str, tuple[str, str]]:
+        """Where a host comes in the order of all controllers, though they may know it by other names and addresses."""
+        if name not in self._identities:
+            identity = ""
+            opened = self._connect(Match({name: self._entry(name)}), ())
+            if name in opened.transports:
+                try:
+                    with Look(name, opened.transports[name]) as look:
+                        identity = look.lease
+                except HostError:
+                    pass  # it will not be had, either
+            self._identities[name] = identity
+        return self._identities[name], place(self._entry(name))
 
     def _join(self, hosts: Collection[str]) -> None:
         entries = {name: self._entry(name) for name in hosts}

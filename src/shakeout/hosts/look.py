@@ -29,6 +29,7 @@ from shakeout.wire.messages import (
     Refused,
     Reservation,
     Reserve,
+    SyncReply,
     Unreserve,
     Welcome,
     controller_decoder,
@@ -52,6 +53,7 @@ class Look:
         holder: who has the host now and since when; "" if nobody has.
         reservation: whom it is kept for; None if for nobody.
         boot_id: of its kernel.
+        lease: what tells its lease from all others, by whatever address it is reached.
 
     Raises:
         AgentUnreachable: no answer in time, or the connection ended.
@@ -80,7 +82,7 @@ class Look:
                 raise AgentUnreachable(str(error).removeprefix(f"{name}: "), name) from None
             raise
         self.props: dict[str, Any] = dict(welcome.props)
-        self.release, self.boot_id = welcome.release, welcome.boot_id
+        self.release, self.boot_id, self.lease = welcome.release, welcome.boot_id, welcome.lease
         self.holder: str = welcome.holder
         self.reservation: Reservation | None = welcome.reservation
 
@@ -148,7 +150,8 @@ class Look:
         return self._answer
 
     def _message(self, message: Any) -> None:
-        self._answer = message
+        if not isinstance(message, SyncReply):  # nobody has asked for the time
+            self._answer = message
 
     def _closed(self, reason: str) -> None:
         self._ended = reason

@@ -277,6 +277,7 @@ class Welcome(Message, frozen=True):
     boot_id: str
     #: The host's properties, in a fixed set: see shakeout.agent.properties.
     props: dict[str, str | int | float | bool | list[str]]
+    #: The session's mark; with role "look" what tells the host's lease from all others in the world.
     lease: str
     release: str = ""
     #: With role "look": who has the lease now, "" if nobody has.
