@@ -25,7 +25,7 @@ def enter(ready: Callable[[], None], connection: str = "", state: Path | None = 
 
     Args:
         ready: called when there is an agent.
-        connection: what sshd says of it: "CLIENT PORT SERVER PORT"; this end's address is told the agent.
+        connection: what sshd says of it, "CLIENT PORT SERVER PORT", is told the agent.
         state: the folder of the agent, if not the usual one.
     """
     folder = StateFolder(state or default_state())
@@ -42,7 +42,7 @@ def enter(ready: Callable[[], None], connection: str = "", state: Path | None = 
         sys.stderr.write(f"shakeout: the agent cannot be started: {where}{error.strerror or error}\n")
         sys.exit(1)
     ready()
-    socket.send_fds(control, [f"{_local_address(connection)}\n".encode()], [0, 1])
+    socket.send_fds(control, [f"{connection}\n".encode()], [0, 1])
     if listener is not None and os.fork() == 0:
         control.close()
         os.close(said)
@@ -53,19 +53,6 @@ def enter(ready: Callable[[], None], connection: str = "", state: Path | None = 
         listener.close()
     _wait(control, said)
     os._exit(0)
-
-
-def _local_address(connection: str) -> str:
-    """This end's address; "" if sshd does not say."""
-    words = connection.split()
-    address = words[2].partition("%")[0] if len(words) == 4 else ""
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, address)
-        except OSError:
-            continue
-        return address
-    return ""
 
 
 def _knock(path: Path) -> socket.socket | None:

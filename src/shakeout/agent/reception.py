@@ -6,21 +6,26 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 
 from shakeout.agent.server import Agent, Peer
 from shakeout.agent.standalone import make_agent
 from shakeout.agent.statefolder import StateFolder
 from shakeout.processes.namespaces import set_process_name
+from shakeout.wire.messages import SyncReply
 from shakeout.wire.reactor import READ, Reactor
+from shakeout.wire.tcpbooks import BooksWatch, TcpBooks, TcpEnds, ends_of
 from shakeout.wire.transports import PipesTransport
 
 #: Seconds between two looks at whether something came.
 LOOK_EVERY = 5.0
 #: Looks in vain after which the controller is given up; it says something at least every five seconds.
 MOST_SILENT = 6
-#: Of what comes with the descriptors: an address.
-_LONGEST = 100
+#: Seconds between two messages for the controller's kernel, which answers whatever its program does.
+NUDGE_EVERY = 2.0
+#: Of what comes with the descriptors: two addresses with ports.
+_LONGEST = 200
 
 
 def receive(listener: socket.socket, folder: StateFolder) -> None:
@@ -33,13 +38,14 @@ def receive(listener: socket.socket, folder: StateFolder) -> None:
         signal.signal(number, lambda *_: agent.stop())
     try:
         agent.reactor.run()
+        if agent.trouble:
+            sys.stderr.write(f"shakeout: {agent.trouble}\n")
+            sys.stderr.flush()
     finally:
         agent.close()
         with folder.alone():
             folder.remove()
         reception.close()
-        if agent.trouble:
-            sys.stderr.write(f"shakeout: {agent.trouble}\n")
 
 
 class Reception:
@@ -80,7 +86,7 @@ class Reception:
         self._agent.reactor.forget(control.fileno())
         self._arriving.discard(control)
         try:
-            said, fds, _, _ = socket.recv_fds(control, _LONGEST, 2)
+            said, fds, _, _ = socket.recv_fds(control, _LONGEST, 2, socket.MSG_CMSG_CLOEXEC)
         except OSError:
             said, fds = b"", []
         if len(fds) != 2:
@@ -88,10 +94,9 @@ class Reception:
                 os.close(fd)
             self._left(control)
             return
-        transport = HandedOver(
-            fds[0], fds[1], said.decode("ascii", "replace").strip(), on_close=lambda: self._left(control)
-        )
-        Vigil(self._agent.serve(transport, _process_of(control)), transport, self._agent.reactor)
+        ends = ends_of(said.decode("ascii", "replace"))
+        transport = HandedOver(fds[0], fds[1], ends.local_address if ends else "", on_close=lambda: self._left(control))
+        Vigil(self._agent.serve(transport, _process_of(control)), transport, self._agent.reactor, ends)
 
     def _left(self, control: socket.socket) -> None:
         """A connection is over."""
@@ -133,17 +138,24 @@ class HandedOver(PipesTransport):
 
 
 class Vigil:
-    """Ends a session whose controller says nothing any more: no network tells the agent of its end.
+    """Ends a session whose controller cannot be reached any more: no network tells the agent of its end.
 
-    Looks are counted, not timed, so that an agent that was stopped itself gives up nobody.
+    That the link is cut is seen in the kernel's books of sshd's connection, which a small message keeps up to date
+    while nothing else is sent. Where these cannot be seen, a controller that says nothing is given up after a while;
+    looks are counted, not timed, so that an agent that was stopped itself gives up nobody.
+
+    Args:
+        ends: sshd's connection, if it is known.
     """
 
-    def __init__(self, peer: Peer, transport: HandedOver, reactor: Reactor) -> None:
+    def __init__(self, peer: Peer, transport: HandedOver, reactor: Reactor, ends: TcpEnds | None) -> None:
         self._peer = peer
         self._transport = transport
         self._reactor = reactor
         self._silent = 0
         reactor.call_later(LOOK_EVERY, self._look)
+        self._watch = BooksWatch(reactor, TcpBooks(), (ends,) if ends else (), peer.connection.close)
+        reactor.call_later(NUDGE_EVERY, self._nudge)
 
     def _look(self) -> None:
         if self._peer.connection.closed:
@@ -155,6 +167,15 @@ class Vigil:
             self._peer.connection.close(f"nothing came from the controller for {MOST_SILENT * LOOK_EVERY:g} s")
             return
         self._reactor.call_later(LOOK_EVERY, self._look)
+
+    def _nudge(self) -> None:
+        connection = self._peer.connection
+        if connection.closed:
+            self._watch.close()
+            return
+        if self._peer.served and not connection.backlog:
+            connection.send(SyncReply(0, 0, time.monotonic_ns()))
+        self._reactor.call_later(NUDGE_EVERY, self._nudge)
 
 
 def _process_of(control: socket.socket) -> int:

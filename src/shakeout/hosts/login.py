@@ -56,6 +56,11 @@ class Login:
         )
         self._watch.start()
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def close(self) -> None:
         """End it: the host's end notices, and puts the host back. Harmless the second time."""
         self.socket.close()

@@ -7,7 +7,9 @@ until the connection ends; what it said is told with the reason why a host was l
 from __future__ import annotations
 
 import secrets
+import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +19,12 @@ from shakeout.hosts.bundle import Bundles
 from shakeout.hosts.login import Login
 from shakeout.hosts.sshcommand import command_line, remote_command
 from shakeout.hosts.sshfailure import why_ended, why_none
+from shakeout.wire.tcpbooks import BooksWatch, TcpBooks
 from shakeout.wire.transports import PipesTransport
 
 if TYPE_CHECKING:
     from shakeout.hosts.dialing import Access, Endpoint
+    from shakeout.wire.reactor import Reactor
 
 #: Seconds that the host may take for each step: logging in, saying what it has, taking the next piece of a bundle.
 PATIENCE = 20.0
@@ -143,20 +147,41 @@ class SshTransport(PipesTransport):
     def __init__(self, login: Login) -> None:
         super().__init__(login.socket.fileno(), login.socket.fileno())
         self._login = login
+        self._books = TcpBooks()
+        self._watch: BooksWatch | None = None
+        self._dead = ""
+
+    def attend(self, reactor: Reactor) -> None:
+        """Watch the link, by timers of *reactor*, until `close`: `receive` tells of its end.
+
+        Nothing is seen of a connection that the user's ssh shares with others (ControlMaster); there, and behind a
+        jump host, ssh itself finds out, later.
+        """
+        self._watch = BooksWatch(reactor, self._books, self._books.connections_of(self._login.pid), self._cut)
+
+    def _cut(self, why: str) -> None:
+        self._dead = why
+        with suppress(OSError):
+            self._login.socket.shutdown(socket.SHUT_RDWR)
 
     def receive(self) -> tuple[bytes, list[int]] | None:
         """As `Transport.receive`.
 
         Raises:
-            ConnectionError: ssh has ended, and said why.
+            ConnectionError: ssh has ended, and said why; or its connection leads nowhere.
         """
         received = super().receive()
         if received is not None and not received[0]:
+            if self._dead:
+                raise ConnectionError(f"the ssh connection broke: {self._dead}")
             reason = why_ended(*self._login.outcome(_AFTER))
             if reason:
                 raise ConnectionError(reason)
         return received
 
     def close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+        self._books.close()
         self._read = self._write = -1
         self._login.close()

@@ -20,8 +20,10 @@ NO_PYTHON = "SHAKEOUT-NO-PYTHON"
 
 #: Seconds until a host must have answered at all.
 CONNECT_TIMEOUT = 10
-#: Seconds between two questions to the other end whether it is there, and how many may go without an answer.
-ALIVE_EVERY, ALIVE_MISSED = 2, 2
+#: Seconds between two questions to the other end whether it is there, and how many may go without an answer. A starved
+#: host does not answer them, either: that a link is cut is seen in the kernel's books (`shakeout.wire.tcpbooks`), which
+#: these questions keep up to date; only where ssh's connection cannot be seen do the answers decide.
+ALIVE_EVERY, ALIVE_MISSED = 2, 15
 
 #: Its arguments are itself, -I, -c, NO_PYTHON, SSH_CONNECTION as sshd set it, and the Pythons that are left to try.
 #: Goes on with the next Python if this one is too old; reads its program from standard input, this many bytes.

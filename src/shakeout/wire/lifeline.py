@@ -21,7 +21,24 @@ LOOK_EVERY = 0.5
 #: TCP_RTO_MAX_MS of linux/tcp.h: the longest pause between two attempts; Linux 6.15 and later.
 _RTO_MAX_MS = 44
 #: linux/tcp.h, struct tcp_info: 8 bytes, then 32-bit fields; tcpi_last_ack_recv is the 13th.
-_BOOKS = struct.Struct("8B13I")
+BOOKS = struct.Struct("8B13I")
+
+
+class Silence:
+    """Tells, from looks at a connection's books (struct tcp_info) `LOOK_EVERY`, when nobody is there any more."""
+
+    def __init__(self) -> None:
+        self._unanswered = False
+
+    def look(self, books: bytes) -> str:
+        """Why the link is taken for cut; "" if it is not."""
+        _, _, retransmits, probes, *_, last_ack_ms = BOOKS.unpack_from(books)
+        asked = bool(retransmits or probes)
+        # Twice in a row, for a probe may just be on its way.
+        if asked and self._unanswered and last_ack_ms >= PATIENCE * 1000:
+            return f"nothing came back from it for {last_ack_ms / 1000:.0f} s, not even from its kernel"
+        self._unanswered = asked
+        return ""
 
 
 def keep_alive(connected: socket.socket) -> None:
@@ -48,7 +65,7 @@ class Lifeline:
         keep_alive(connected)
         self._socket = connected
         self._reactor = reactor
-        self._unanswered = False
+        self._silence = Silence()
         self.dead = ""
         self._closed = False
         self._timer: Timer | None = None
@@ -64,16 +81,11 @@ class Lifeline:
         if self._closed:
             return
         try:
-            _, _, retransmits, probes, *_, last_ack_ms = _BOOKS.unpack(
-                self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BOOKS.size)
-            )
-            asked = bool(retransmits or probes)
-            # Twice in a row, for a probe may just be on its way.
-            if asked and self._unanswered and last_ack_ms >= PATIENCE * 1000:
-                self.dead = f"nothing came back from it for {last_ack_ms / 1000:.0f} s, not even from its kernel"
+            books = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, BOOKS.size)
+            if why := self._silence.look(books):
+                self.dead = why
                 self._socket.shutdown(socket.SHUT_RDWR)
                 return
-            self._unanswered = asked
         except OSError:  # it ended meanwhile, which is told elsewhere
             return
         self._timer = self._reactor.call_later(LOOK_EVERY, self._look)

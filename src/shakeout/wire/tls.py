@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from _thread import allocate_lock  # as in the reactor
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from shakeout.wire.transports import READ_SIZE
 if TYPE_CHECKING:
     import ssl
 
+#: How the kernel says that packets lead nowhere.
+_CUT = (errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)
 #: The most that one TLS record carries (RFC 8446, 5.1).
 RECORD = 16 << 10
 
@@ -42,6 +45,7 @@ class TlsTransport:
         self._not_now = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
         self._lifeline: Lifeline | None = None
         self._over = False
+        self._cut = ""
 
     def attend(self, reactor: Reactor) -> None:
         """Watch the link, by timers of *reactor*, until `close`: `receive` tells of its end."""
@@ -76,6 +80,8 @@ class TlsTransport:
             except OSError as error:
                 self._over = True
                 self._explain(error)
+            if self._over and not size:
+                self._explain(None)  # OpenSSL makes an end of many an error
         return bytes(self._view[:size]), []
 
     def send(self, data: bytes | memoryview, fds: tuple[int, ...] = ()) -> int:
@@ -86,6 +92,9 @@ class TlsTransport:
                     sent += self._tls.send(view[sent:])
             except self._not_now:
                 pass
+            except OSError as error:
+                self._explain(error)
+                raise
         return sent
 
     def close(self) -> None:
@@ -93,9 +102,9 @@ class TlsTransport:
             self._lifeline.close()
         self._tls.close()
 
-    def _explain(self, error: OSError) -> None:
+    def _explain(self, error: OSError | None) -> None:
         """Raise what is to be said of the end; a peer that is simply gone ends as on any other transport."""
-        if self._lifeline is not None and self._lifeline.dead:
-            raise TimeoutError(0, self._lifeline.dead) from error
-        if isinstance(error, TimeoutError):
-            raise error
+        if error is not None and error.errno in _CUT:  # the kernel's keep-alive was first; it says so only once
+            self._cut = f"nothing came back from it, not even from its kernel ({error.strerror})"
+        if why := self._cut or (self._lifeline.dead if self._lifeline is not None else ""):
+            raise TimeoutError(0, why) from error
