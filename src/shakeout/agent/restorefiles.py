@@ -52,7 +52,7 @@ def file_entry(path: str, backups: str) -> FileRestore:
     elif stat.S_ISDIR(found.st_mode):
         was = "directory"
     elif stat.S_ISREG(found.st_mode):
-        backup = _back_up(path, backups)
+        backup, found = _back_up(path, backups)
     else:
         raise OSError(errno.EINVAL, "neither a file, a folder nor a link: it cannot be put back", path)
     return FileRestore(
@@ -145,29 +145,44 @@ def _file_restore(entry: FileRestore) -> str:
         os.symlink(entry.target, beside)  # noqa: PTH211
         os.chown(beside, entry.uid, entry.gid, follow_symlinks=False)
     else:
-        import shutil
-
         os.makedirs(os.path.dirname(entry.path) or "/", exist_ok=True)  # noqa: PTH103, PTH120
-        shutil.copyfile(entry.backup, beside)
-        os.chown(beside, entry.uid, entry.gid)
-        os.chmod(beside, entry.mode)  # noqa: PTH101
+        _copy_to(beside, entry)
     os.utime(beside, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
     os.replace(beside, entry.path)  # noqa: PTH105
     return f"{entry.path}: {entry.was} restored"
 
 
-def _back_up(path: str, folder: str) -> str:
+def _copy_to(beside: str, entry: FileRestore) -> None:
+    """Make *beside* as the file of *entry* was. Others may write to its folder: no link of theirs is followed, and
+    nobody can read, before it has its owner, what may be secret."""
+    import shutil
+
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with open(fd, "wb") as copy, open(entry.backup, "rb") as backup:  # noqa: PTH123
+        shutil.copyfileobj(backup, copy)
+        copy.flush()
+        os.fchown(fd, entry.uid, entry.gid)
+        os.fchmod(fd, entry.mode)
+
+
+def _back_up(path: str, folder: str) -> tuple[str, os.stat_result]:
+    """Copy a file; where to, and what it was when it was read: whoever owns its folder may put another there."""
     import shutil
     import tempfile
 
     os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103
     # 0600 and a new name: what is backed up may be secret
     fd, backup = tempfile.mkstemp(prefix="undo-", dir=folder)
-    with open(fd, "wb") as copy, open(path, "rb") as original:  # noqa: PTH123
-        shutil.copyfileobj(original, copy)
+    with open(fd, "wb") as copy:  # noqa: PTH123
+        original = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(original, "rb") as content:  # noqa: PTH123
+            found = os.fstat(original)
+            if not stat.S_ISREG(found.st_mode):
+                raise OSError(errno.EINVAL, "it was a file a moment ago, and is none now", path)
+            shutil.copyfileobj(content, copy)
         copy.flush()
         os.fsync(copy.fileno())
-    return backup
+    return backup, found
 
 
 def _remove(path: str) -> bool:

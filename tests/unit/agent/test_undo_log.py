@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -254,6 +256,44 @@ def test_backups_are_for_nobody_else(log: UndoLog, tmp_path: Path) -> None:
     log.file_entry(str(tmp_path / "secret"))
     assert Path(log.backups).stat().st_mode & 0o77 == 0
     assert Path(log.path).parent.exists()
+
+
+def test_a_file_is_for_its_owner_alone_while_it_is_put_back(log: UndoLog, tmp_path: Path) -> None:
+    secret, seen = tmp_path / "secret", set[int]()
+    secret.write_bytes(b"s" * (64 << 20))
+    secret.chmod(0o600)
+    log.append(log.file_entry(str(secret)))
+    secret.unlink()
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            with contextlib.suppress(FileNotFoundError):
+                seen.add((tmp_path / "secret.shakeout-undo").stat().st_mode & 0o777)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    steps = replay(log)
+    over.set()
+    watcher.join()
+    assert all(step.ok for step in steps)
+    assert secret.stat().st_mode & 0o777 == 0o600
+    assert seen <= {0o600}
+
+
+def test_nobodys_link_is_followed_while_a_file_is_put_back(
+    log: UndoLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim, file = tmp_path / "victim", tmp_path / "file"
+    victim.write_text("root's")
+    file.write_text("anybody's")
+    log.append(log.file_entry(str(file)))
+    (tmp_path / "file.shakeout-undo").symlink_to(victim)
+    # Whoever may write to the folder puts the link there again, at the worst moment.
+    monkeypatch.setattr("shakeout.agent.restorefiles._remove", lambda path: False)
+    (step,) = replay(log)
+    assert not step.ok
+    assert victim.read_text() == "root's"
 
 
 def test_pipes_are_not_read(log: UndoLog, tmp_path: Path) -> None:
