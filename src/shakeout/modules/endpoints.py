@@ -106,6 +106,14 @@ def bound(address: object | None, port: int, kind: socket.SocketKind) -> socket.
     return sock
 
 
+def allow_descriptors() -> None:
+    """Have this process open as many files and sockets as it may."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def announce(sock: socket.socket) -> tuple[str, int]:
     """Print "listening on ADDRESS:PORT", so that others can wait for it; returns address and port."""
     name = sock.getsockname()

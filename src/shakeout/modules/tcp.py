@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import selectors
 import socket
 import time
@@ -14,6 +15,7 @@ from shakeout.modules.endpoints import (
     MAX_PEERS,
     SocketAddress,
     Spread,
+    allow_descriptors,
     announce,
     bound,
     endpoint,
@@ -26,6 +28,8 @@ from shakeout.modules.endpoints import (
 from shakeout.params import BoolParam, DurationParam, HostnameOrIpParam, IntParam, IpParam, StrParam
 
 _CHUNK = 1 << 18
+#: Connections with which a listener begins to need more files than a process has by default.
+_MANY = 32
 
 
 class TcpConnectResult(TypedDict):
@@ -259,10 +263,14 @@ class _Server:
     def _accept(self) -> None:
         try:
             sock, peer = self._listener.accept()
-        except OSError:
+        except OSError as error:
+            if error.errno == errno.EMFILE:
+                raise ModuleFailed(f"this host allows no more than {self._accepted} connections at once") from None
             return  # it is gone again
         sock.setblocking(False)
         self._accepted += 1
+        if self._accepted == _MANY:
+            allow_descriptors()
         if len(self.result["peers"]) < MAX_PEERS:
             self.result["peers"].append(plain_peer(peer))
         if self._accepted == self._module.connections:

@@ -46,8 +46,10 @@ def canonical(message: Message) -> Message:
         texts = record.data if record.kind.startswith("TYPE") else record.data.lower()
         return record._replace(name=record.name.lower(), data=texts)
 
-    sections = {name: tuple(map(low, getattr(message, name))) for name in ("answers", "authority", "additional")}
-    return message._replace(**sections)
+    answers, authority, additional = (
+        tuple(map(low, section)) for section in (message.answers, message.authority, message.additional)
+    )
+    return message._replace(answers=answers, authority=authority, additional=additional)
 
 
 @given(LABELS)
