@@ -265,7 +265,7 @@ def test_a_view_is_on_the_axis_of_the_run(tmp_path: Path) -> None:
     assert view.times == [0.5, 1.5, 2.5, 3.5]
     assert view.values() == view.values("v") == [4.0, 1.0, 3.0, 2.0]
     assert (view.mean(), view.minimum("v"), view.maximum(), view.percentile(50)) == (2.5, 1.0, 4.0, 2.5)
-    assert list(view.points())[1] == (1.5, 1.0)
+    assert list(view.points()) == [([0.5, 1.5, 2.5, 3.5], [4.0, 1.0, 3.0, 2.0])]
     assert view.span() == (0.5, 3.5)
     assert len(view) == 4
     with pytest.raises(UnknownName, match="no column of the series x is called 'w'"):

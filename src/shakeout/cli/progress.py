@@ -11,6 +11,7 @@ from shakeout.journal.events import (
     BaseEvent,
     Breakpoint,
     DeviceChanged,
+    Evaluated,
     FileTransfer,
     HostConnected,
     HostLost,
@@ -21,6 +22,7 @@ from shakeout.journal.events import (
     PartFinished,
     PartStarted,
     ResultAdded,
+    SeriesStarted,
     Setting,
     UndoFinished,
 )  # fmt: skip
@@ -56,6 +58,13 @@ class LiveLines:
         if isinstance(event, ResultAdded):
             verdict = {True: "PASS ", False: "FAIL ", None: ""}[event.passed]
             return f"result: {verdict}{one_line(event.description)}"
+        if isinstance(event, Evaluated):
+            from shakeout.report import values
+
+            return f"{values.title(event)} {values.verdict_word(event)}".rstrip()
+        if isinstance(event, SeriesStarted):
+            columns = ", ".join(f"{name} [{unit}]" for name, unit in event.columns.items())
+            return one_line(f"{event.host or 'the recipe'} takes samples of {event.name}: {columns}")
         if isinstance(event, Log):
             return f"{event.level}: {harmless(event.text)}"
         if isinstance(event, PartStarted):

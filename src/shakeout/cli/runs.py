@@ -192,7 +192,7 @@ def _kept_hosts(entry: RunEntry) -> str:
 
 
 def _fields(entry: RunEntry, folder: Path, book: HostBook | None) -> list[tuple[str, str]]:
-    artifacts = _artifacts(folder)
+    artifacts, samples = _artifacts(folder), _samples(folder)
     where = f"{folder / 'artifacts'} ({len(artifacts)} files)" if artifacts else ""
     return [
         ("Run", entry.run),
@@ -202,6 +202,7 @@ def _fields(entry: RunEntry, folder: Path, book: HostBook | None) -> list[tuple[
         ("Problem", entry.problem),
         ("Journal", str(folder / "journal.jsonl")),
         ("Artifacts", where),
+        ("Samples", f"{folder}/samples-*.bin ({len(samples)} series)" if samples else ""),
         ("Hosts", _hosts(book, entry)),
     ]
 
@@ -217,6 +218,12 @@ def _hosts(book: HostBook | None, entry: RunEntry) -> str:
 def _artifacts(folder: Path) -> list[Path]:
     place = folder / "artifacts"
     return sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else []
+
+
+def _samples(folder: Path) -> list[Path]:
+    from shakeout.journal.samples import is_samples
+
+    return sorted(path for path in folder.iterdir() if is_samples(path.name) and path.is_file())
 
 
 def _as_json(entry: RunEntry) -> dict[str, object]:
@@ -238,6 +245,7 @@ def _places(folder: Path, book: HostBook | None) -> dict[str, object]:
     return {
         "journal": str(folder / "journal.jsonl"),
         "artifacts": [str(path) for path in _artifacts(folder)],
+        "samples": [str(path) for path in _samples(folder)],
         "hosts": book.hosts if book and book.reachable else {},
         "kept": book is not None and book.kept and book.reachable,
         "lab": book.lab if book and book.reachable else "",

@@ -12,7 +12,7 @@ import msgspec
 from shakeout.errors import UsageError
 from shakeout.evaluation.distributions import KNOWN, binomial_half, student_quantile
 from shakeout.journal.series import SeriesView, quantile
-from shakeout.units import convert, unit
+from shakeout.units import convert, unit, with_uncertainty
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -59,6 +59,12 @@ class Measured(msgspec.Struct, frozen=True):
     method: Literal["given", "mean", "batch means", "median"] = "given"
     samples: tuple[float, ...] = ()
     note: str = ""
+
+    def __str__(self) -> str:
+        return with_uncertainty(self.value, self.uncertainty, self.unit)
+
+    def __repr__(self) -> str:
+        return f"<Measured {self}, n={self.n}>"
 
     @classmethod
     def of(

@@ -211,6 +211,10 @@ class FileTransfer(HostEvent, frozen=True, kw_only=True, omit_defaults=True, tag
     target: str = ""
     bytes: int = 0
     error: str = ""
+    #: The job that left the file for the run; 0: none.
+    job: int = 0
+    #: Where it is in the run's folder, if it became an artifact.
+    artifact: str = ""
 
 
 class Setting(HostEvent, frozen=True, kw_only=True, omit_defaults=True, tag="setting"):

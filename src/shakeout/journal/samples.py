@@ -12,9 +12,10 @@ import os
 import stat
 import string
 import struct
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import msgspec
 
@@ -191,12 +192,29 @@ class SamplesReader:
         for block in self._blocks():
             yield from layout.iter_unpack(block)
 
+    def ends(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """The first and the last record; None if there are none."""
+        count = len(self)
+        if not count:
+            return None
+        layout = self.header.layout
+        with _Open(self._source, self._name) as descriptor:
+            places = (self._start, self._start + (count - 1) * self._record)
+            first, last = (os.pread(descriptor, self._record, place) for place in places)
+        return layout.unpack(first), layout.unpack(last)
+
     def _values(self, index: int) -> Iterator[list[float]]:
         codes = [TYPES[column.type] for column in self.header.columns]
         before, after = (
             struct.calcsize("<" + "".join(codes[:index])),
             struct.calcsize("<" + "".join(codes[index + 1 :])),
         )
+        size = struct.calcsize(codes[index])
+        if sys.byteorder == "little" and before % size == 0 and self._record % size == 0:
+            for block in self._blocks():  # ten times as fast
+                cells: Any = memoryview(block).cast(codes[index])  # type: ignore[call-overload]
+                yield cells[before // size :: self._record // size].tolist()
+            return
         layout = struct.Struct(f"<{before}x{codes[index]}{after}x")
         for block in self._blocks():
             yield [value for (value,) in layout.iter_unpack(block)]

@@ -96,11 +96,13 @@ class SeriesView:
 
     def span(self) -> tuple[float, float]:
         """The first and the last moment, in seconds since the run began; two times 0 if there are no samples."""
-        first = last = None
-        for block in self._moments():
-            first = block[0] if first is None else first
-            last = block[-1]
-        return first or 0.0, last or 0.0
+        reader = self._source()
+        ends = reader.ends()
+        if ends is None:
+            return 0.0, 0.0
+        offset = self._clock(reader)
+        first, last = ((record[0] - offset) / 1e9 for record in ends)
+        return first, last
 
     def values(self, column: str = "") -> list[float]:
         """The values of *column* (of the only one, if there is one), in the order in which they came.
@@ -114,10 +116,11 @@ class SeriesView:
         """The same in pieces, for series that are larger than memory."""
         return self._source().column(self.column(column))
 
-    def points(self, column: str = "") -> Iterator[tuple[float, float]]:
-        """Moments (seconds since the run began) and values, one by one."""
+    def points(self, column: str = "") -> Iterator[tuple[list[float], list[float]]]:
+        """Moments (seconds since the run began) and values, as many of each, in pieces."""
         for moments, values in zip(self._moments(), self.blocks(column), strict=False):
-            yield from zip(moments, values, strict=False)
+            both = min(len(moments), len(values))  # the file may have grown in between
+            yield moments[:both], values[:both]
 
     def mean(self, column: str = "") -> float:
         """The mean of *column*, in its unit.
@@ -160,10 +163,13 @@ class SeriesView:
 
     def _moments(self) -> Iterator[list[float]]:
         reader = self._source()
-        first = reader.header.columns[0].name
-        offset = self._offset() if first == "host_ns" else 0
-        for block in reader.column(first):
+        offset = self._clock(reader)
+        for block in reader.column(reader.header.columns[0].name):
             yield [(moment - offset) / 1e9 for moment in block]
+
+    def _clock(self, reader: SamplesReader) -> int:
+        """What the clock of the file is ahead of the run's axis."""
+        return self._offset() if reader.header.columns[0].name == "host_ns" else 0
 
     def _some(self, column: str, what: str) -> float:
         found: float | None = getattr(self.statistics(column), what)

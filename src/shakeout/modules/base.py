@@ -84,6 +84,8 @@ class BaseTestModule:
         """
         attributes = dict(vars(self))
         params = attributes.pop("params", None)
+        for own in ("_series", "_samples"):  # of a run without an agent
+            attributes.pop(own, None)
         name = type(self).__name__
         if not isinstance(params, Params):
             raise BadRecipe(f"{name} has no parameters: its __init__ must call super().__init__(**kwargs) first")

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from shakeout.errors import CannotTravel, ModuleFailed
@@ -155,7 +156,7 @@ def _outcome(order: ModuleOrder, codes: shipped.CodeCache, channel: int) -> tupl
     instance: BaseTestModule | None = None
     try:
         instance = restore(_find_class(order, finder), decode_state(order))
-        instance._samples = lambda frame: _write(channel, frame)
+        instance._samples = partial(_write, channel)
         result = instance.run()
         if result is False:
             raise ModuleFailed("run() returned False")

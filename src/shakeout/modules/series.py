@@ -66,6 +66,9 @@ class Series:
     def add(self, at_ns: int | None = None, /, **values: float) -> None:
         """One sample.
 
+        Up to some 200 a second go at once. What comes faster is kept for 5 ms or 4 KiB; where many are followed by
+        silence, `flush` sends the last of them.
+
         Args:
             at_ns: when it was taken, in nanoseconds of this host's CLOCK_MONOTONIC; None: now.
             values: a finite number for each column.

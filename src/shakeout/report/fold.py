@@ -12,11 +12,13 @@ from typing import Any
 
 import msgspec
 
+from shakeout.journal.artifacts import is_artifact
 from shakeout.journal.clock import ClockOffset
 from shakeout.journal.events import (
     ClockMeasured,
     Evaluated,
     Event,
+    FileTransfer,
     Header,
     HostConnected,
     HostLost,
@@ -49,6 +51,7 @@ from shakeout.report.series import SeriesOutcome, measured
 #: Bytes of output and results kept of jobs that passed, and of those that failed.
 KEPT_OUTPUT = 16 << 20
 _LOGS = 100
+_ARTIFACTS = 100
 _OUTPUTS = ("stdout_head", "stdout_tail", "stderr_head", "stderr_tail", "error")
 
 _JobKey = tuple[str, int]
@@ -226,6 +229,12 @@ class _Part:
     def series_started(self, event: SeriesStarted) -> None:
         self.series.setdefault((event.host, event.job), []).append(event)
 
+    def transferred(self, event: FileTransfer) -> None:
+        job = self.jobs.get((event.host, event.job))
+        if job is not None and is_artifact(event.artifact) and len(job.artifacts) < _ARTIFACTS:
+            artifacts = (*job.artifacts, event.artifact)
+            self.jobs[event.host, event.job] = msgspec.structs.replace(job, artifacts=artifacts)
+
     def lost(self, event: HostLost) -> None:
         self.host(event.host)["lost"] = event.reason or "the connection ended"
         self.steps.append(event)
@@ -309,6 +318,7 @@ _HANDLERS: dict[type, Callable[[_Part, Any], None]] = {
     JobStarted: _Part.job_started,
     JobFinished: _Part.job_finished,
     SeriesStarted: _Part.series_started,
+    FileTransfer: _Part.transferred,
     HostLost: _Part.lost,
     HostSetAside: _Part.reported,
     ResultAdded: _Part.reported,

@@ -19,7 +19,8 @@ The shape, of which nothing is removed or renamed while ``schema`` is 1::
          "stdout_artifact": "artifacts/..."|"", "stderr_artifact": ..., "truncated_at": 0, "error": "",
          "series": [{"name": "cpu", "file": "samples-...bin"|"", "duration_s": seconds, "problem": "",
            "columns": {"user": {"unit": "%", "count": n, "mean": x|null, "minimum": x|null, "maximum": x|null,
-             "p50": x|null, "p95": x|null, "p99": x|null}}}]}],
+             "p50": x|null, "p95": x|null, "p99": x|null}}}],
+         "artifacts": ["artifacts/...", ...]}],
        "series": [those of the recipe itself, likewise],
        "values": [{"name": "...", "passed": true|false|null, "verdict": "passed"|"failed"|"inconclusive"|"recorded",
          "value": x, "unit": "Gbit/s", "uncertainty": x|null, "confidence": 0.95, "n": n, "method": "mean"|...,
@@ -137,6 +138,7 @@ def _job(job: JobOutcome) -> dict[str, Any]:
         "truncated_at": finished.truncated_at if finished else 0,
         "error": finished.error if finished else "",
         "series": [_series(series) for series in job.series],
+        "artifacts": list(job.artifacts),
     }
 
 

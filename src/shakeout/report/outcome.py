@@ -41,6 +41,8 @@ class JobOutcome(msgspec.Struct, frozen=True, kw_only=True):
     ended_ns: int | None = None
     #: What it measured over time.
     series: tuple[SeriesOutcome, ...] = ()
+    #: Files that it left, in the run's folder.
+    artifacts: tuple[str, ...] = ()
 
     @property
     def host(self) -> str:

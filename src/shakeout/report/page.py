@@ -218,6 +218,7 @@ class _Choice:
                 ("stderr", output(finished.stderr_head, finished.stderr_tail, finished.stderr_bytes)),
                 ("stdout", output(finished.stdout_head, finished.stdout_tail, finished.stdout_bytes)),
                 (f"whole output, in the run's folder{cut}", harmless("\n".join(artifacts))),
+                ("files, in the run's folder", harmless("\n".join(row.artifacts))),
             ]
         return self._blocks(found)
 

@@ -143,6 +143,8 @@ def _finished(job: JobOutcome, finished: JobFinished, paint: _Paint) -> Iterator
     yield from _results(finished.result)
     for line in series_lines(job.series):
         yield f"{_INDENT * 2}{line}"
+    if job.artifacts:
+        yield f"{_INDENT * 2}Files: {one_line(' '.join(job.artifacts), 400)}"
     if not finished.passed:
         yield from _evidence(finished)
 

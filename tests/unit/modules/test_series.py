@@ -103,6 +103,7 @@ class Nothing(BaseTestModule):
 def test_without_an_agent_samples_go_nowhere() -> None:
     module = Nothing()
     module.series("cpu", user="%").add(user=1)
+    assert module.state() == Nothing().state()
     with pytest.raises(ModuleFailed, match="there is a series 'cpu' already"):
         module.series("cpu", user="%")
     with pytest.raises(ModuleFailed, match="1 to 32 columns"):
