@@ -22,13 +22,14 @@ _PATIENCE = 2.0
 _MOST = 1000
 
 
-def save(session: Session, path: str, name: str = "", *, move: bool = False) -> Path:
+def save(session: Session, path: str, name: str = "", *, move: bool = False, job: int = 0) -> Path:
     """Fetch a file from a host into the run's artifacts.
 
     Args:
         path: on the host.
         name: what to call it; HOST-FILE if not given, with a number where that is taken.
         move: it is removed from the host.
+        job: that left it; 0: none.
 
     Returns:
         its path here.
@@ -47,7 +48,7 @@ def save(session: Session, path: str, name: str = "", *, move: bool = False) -> 
     file.close()
     target: Path = place(relative)
     try:
-        return files.receive(session, path, str(target), recursive=False, move=move)
+        return files.receive(session, path, str(target), recursive=False, move=move, artifact=relative, job=job)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -97,9 +98,9 @@ class JobArtifacts:
             session.recorder.write(Log(level="warning", text=text, host=session.name))
             return
         for path, move in wanted:
-            name = f"{session.name}-job{job.id}-{posixpath.basename(path)}"
+            name = f"{session.name}-job{job.id}-{posixpath.basename(path).removeprefix('shakeout-')}"
             try:
-                self._fetched.append(save(session, path, name, move=move))
+                self._fetched.append(save(session, path, name, move=move, job=job.id))
             except JournalBroken:
                 raise
             except ShakeoutError:

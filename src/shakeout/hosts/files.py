@@ -67,11 +67,21 @@ def _name_of(path: str) -> str:
     return os.path.basename(os.path.abspath(path)) or "files"  # noqa: PTH100, PTH119
 
 
-def receive(session: Session, recv_path: str, ctl_path: str, *, recursive: bool, move: bool = False) -> Path:
+def receive(
+    session: Session,
+    recv_path: str,
+    ctl_path: str,
+    *,
+    recursive: bool,
+    move: bool = False,
+    artifact: str = "",
+    job: int = 0,
+) -> Path:
     """Fetch a file or directory from the host; its path here.
 
     Args:
         move: a single file is removed from the host.
+        artifact, job: for the journal: where it is in the run's folder, and the job that left it.
 
     Raises:
         TransferError: it cannot be read there or written here, or the host sent names that leave the destination.
@@ -90,11 +100,11 @@ def receive(session: Session, recv_path: str, ctl_path: str, *, recursive: bool,
         arrival.abandon()
         session.send(AbandonFiles(number))
         if isinstance(error, ShakeoutError):
-            _record(session, "receive", recv_path, ctl_path, 0, str(error))
+            _record(session, "receive", recv_path, ctl_path, 0, str(error), job=job)
         raise
     finally:
         session.close_request(number)
-    _record(session, "receive", recv_path, destination, arrival.size)
+    _record(session, "receive", recv_path, destination, arrival.size, job=job, artifact=artifact)
     return Path(destination)
 
 
@@ -184,7 +194,19 @@ class _Arrival:
         self.complete.set()
 
 
-def _record(session: Session, direction: str, source: str, target: str, size: int, error: str = "") -> None:
-    session.recorder.write(
-        FileTransfer(host=session.name, direction=direction, source=source, target=target, bytes=size, error=error)
-    )
+def _record(
+    session: Session,
+    direction: str,
+    source: str,
+    target: str,
+    size: int,
+    error: str = "",
+    *,
+    job: int = 0,
+    artifact: str = "",
+) -> None:
+    event = FileTransfer(
+        host=session.name, direction=direction, source=source, target=target, bytes=size, error=error, job=job,
+        artifact=artifact,
+    )  # fmt: skip
+    session.recorder.write(event)
