@@ -222,7 +222,7 @@ class Agent:
     def holder(self) -> str:
         """Who has the host, and since when; "" if nobody has."""
         if self._holder is not None:
-            return since_when(self._controller, self._since)
+            return since_when(self._controller, self._since) + (", and kept as it was left" if self._kept else "")
         holder, since = self._lease.noted()
         if not holder:
             return ""

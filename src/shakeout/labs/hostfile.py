@@ -118,7 +118,10 @@ def write_file(folder: Path, name: str, text: str, *, replace: bool = False) -> 
     path = folder / f"{name}.yaml"
     hidden = folder / f".{name}.new"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise UsageError(f"{folder} is a file; a pool is a directory of host files") from None
         hidden.write_text(text, encoding="utf-8")
         try:
             if replace:
@@ -162,6 +165,7 @@ def _lines(made: Draft, command: str) -> Iterator[str]:
     host |= {key: value for key in ("user", "python") if (value := getattr(endpoint, key))}
     if endpoint.sudo is not None:
         host |= {"sudo": endpoint.sudo}  # type: ignore[dict-item]
+    command = "".join(char if char.isprintable() else "?" for char in command)
     yield f"# Written by `{command}`, {time.strftime('%Y-%m-%d')}: look it over before you rely on it."
     yield f"host: {_flow(host)}"
     yield f"params: {_flow(made.params)}  # what recipes may ask for: add rack, location, whatever tells hosts apart"
@@ -192,7 +196,17 @@ def _scalar(value: Any) -> str:
         return _flow(value)
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
         return value
-    return msgspec.json.encode(value).decode()
+    return f'"{"".join(map(_character, value))}"' if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _character(char: str) -> str:
+    """A character within double quotes."""
+    if char in '"\\':
+        return f"\\{char}"
+    if char.isprintable():
+        return char
+    number = ord(char)
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def as_name(text: str) -> str:

@@ -99,8 +99,9 @@ def survey(entries: Sequence[HostEntry], access: Access, *, timeout: float = PAT
 def differences(ports: Sequence[Port], inspection: Mapping[str, Any]) -> Iterator[str]:
     """Where a host's interfaces are not as its file says."""
     found = [one for one in inspection.get("interfaces", ()) if isinstance(one, dict)]
-    by_hwaddr = {one.get("hwaddr", ""): one for one in reversed(found) if not one.get("master")}
-    by_hwaddr = {one.get("hwaddr", ""): one for one in reversed(found)} | by_hwaddr
+    # A bridge, a bond or a VLAN may have its card's address: the card is what the file means.
+    found.sort(key=lambda one: (not one.get("physical"), bool(one.get("kind"))), reverse=True)
+    by_hwaddr = {one.get("hwaddr", ""): one for one in found}
     by_name = {one.get("name", ""): one for one in found}
     for port in ports:
         link = by_hwaddr.get(port.hwaddr) if port.hwaddr else by_name.get(port.id)
