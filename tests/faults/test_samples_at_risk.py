@@ -1,14 +1,16 @@
-"""An agent that lies about samples: its job fails, and nothing else happens."""
+"""Samples when something goes wrong: an agent that lies about them, a controller that is killed."""
 
 from __future__ import annotations
 
 import math
+import signal
 import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.faults.command import Command, recipe
 from tests.faults.liar import Liar
 from tests.faults.test_hostile_agent import PATIENCE, done, on
 
@@ -16,8 +18,10 @@ from shakeout.errors import HostLost
 from shakeout.hosts.loop import LoopThread
 from shakeout.hosts.session import connect_unix
 from shakeout.journal.events import Log, SeriesStarted
+from shakeout.journal.verdict import Verdict
 from shakeout.modules import Ping
 from shakeout.modules.outcome import encode_outcome
+from shakeout.report.fold import load
 from shakeout.testing.connection import Connected
 from shakeout.testing.recording import Recording
 from shakeout.wire.messages import OUTCOME, Output, StartJob
@@ -107,3 +111,52 @@ def test_a_host_that_is_lost_leaves_what_it_sent(tmp_path: Path, loop: LoopThrea
         assert job.series["cpu"].values() == [2.0]
         with pytest.raises(HostLost):
             connected.host.run("true")
+
+
+MEASURES = """\
+import os, signal, sys, threading
+from shakeout import *
+
+def tell(word):
+    os.write(1, (word + "\\n").encode())
+
+class Counts(BaseTestModule):
+    def run(self):
+        fast, slow = self.series("fast", number="1"), self.series("slow", number="1")
+        for number in range(20_000):
+            fast.add(number=number)
+        fast.flush()
+        slow.add(number=7)
+        threading.Event().wait()
+
+class R(BaseRecipe):
+    m1 = HostReq()
+
+    def test(self):
+        self.series("own", n="1").add(n=3)
+"""
+
+
+@pytest.mark.needs("root", "namespaces")
+def test_a_killed_controller_loses_no_sample_that_had_come(tmp_path: Path) -> None:
+    body = """
+job = self.matched.m1.run(Counts(), bg=True)
+job.series.wait("slow")
+job.series.wait("fast", 20_000)
+tell("ready")
+threading.Event().wait()
+"""
+    with Command(recipe(tmp_path, body, head=MEASURES)) as command:
+        command.await_word("ready")
+        while_it_runs = load(command.run.folder).parts[0].jobs[0].series
+        command.signal(signal.SIGKILL)
+        command.end()
+        outcome = load(command.run.folder)
+    [part] = outcome.parts
+    assert part.verdict is Verdict.ABORTED
+    assert [(series.name, series.count) for series in part.jobs[0].series] == [("fast", 20_000), ("slow", 1)]
+    assert [series.count for series in while_it_runs] == [20_000, 1]
+    assert [series.name for series in part.series] == ["own"]
+    fast = part.jobs[0].series[0].view()
+    assert fast is not None
+    assert fast.values() == [float(number) for number in range(20_000)]
