@@ -16,7 +16,7 @@ from shakeout.processes.namespaces import set_process_name
 from shakeout.wire.messages import SyncReply
 from shakeout.wire.reactor import READ, Reactor
 from shakeout.wire.tcpbooks import BooksWatch, TcpBooks, TcpEnds, ends_of
-from shakeout.wire.transports import PipesTransport
+from shakeout.wire.transports import PipesTransport, descriptors
 
 #: Seconds between two looks at whether something came.
 LOOK_EVERY = 5.0
@@ -86,9 +86,10 @@ class Reception:
         self._agent.reactor.forget(control.fileno())
         self._arriving.discard(control)
         try:
-            said, fds, _, _ = socket.recv_fds(control, _LONGEST, 2, socket.MSG_CMSG_CLOEXEC)
+            said, ancillary, _, _ = control.recvmsg(_LONGEST, socket.CMSG_SPACE(2 * 4), socket.MSG_CMSG_CLOEXEC)
         except OSError:
-            said, fds = b"", []
+            said, ancillary = b"", []
+        fds = descriptors(ancillary)
         if len(fds) != 2:
             for fd in fds:
                 os.close(fd)
