@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import random
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from shakeout.journal.events import ClockMeasured, Evaluated, Event, JobStarted,
 from shakeout.journal.samples import Column, SamplesHeader, SamplesWriter
 from shakeout.report.chart import BUCKETS, HEIGHT, WIDTH, chart
 from shakeout.report.charts import MAX_CHARTS
+from shakeout.report.csvreport import csv_report
 from shakeout.report.fold import fold
 from shakeout.report.html import html
 from shakeout.report.outcome import RunOutcome
@@ -135,3 +137,14 @@ def test_a_value_of_a_hostile_name_is_only_text() -> None:
     page = html(outcome)
     assert "&lt;b&gt;" in page
     assert "<i>" not in page
+
+
+def test_samples_as_a_table(tmp_path: Path) -> None:
+    series = [stored(tmp_path, "wait", [1.5, 1e-300]), stored(tmp_path, "rate", [0.1], unit="bit,s")]
+    table = csv_report(run_of(*series, folder=tmp_path)).decode()
+    assert list(csv.reader(table.splitlines())) == [
+        ["part", "host", "job", "series", "column", "unit", "time_s", "value"],
+        ["1", "m1", "1", "wait", "v", "ms", "0.000000000", "1.5"],
+        ["1", "m1", "1", "wait", "v", "ms", "1.000000000", "1e-300"],
+        ["1", "m1", "1", "rate", "v", "bit,s", "0.000000000", "0.1"],
+    ]

@@ -27,6 +27,7 @@ Examples:
   shakeout report last                       the summary
   shakeout report last --html page.html      a page to look at, mail, archive
   shakeout report last --json - | jq .verdict
+  shakeout report last --csv samples.csv     what was measured over time
 """
 )
 @click.argument("run")
@@ -34,6 +35,7 @@ Examples:
 @click.option("--junit", type=_FILE, metavar="FILE", help="Write JUnit XML, for CI.")
 @click.option("--json", type=_FILE, metavar="FILE", help="Write JSON.")
 @click.option("--ktap", type=_FILE, metavar="FILE", help="Write KTAP, for kernel tests.")
+@click.option("--csv", type=_FILE, metavar="FILE", help="Write all samples as CSV.")
 def report(run: str, **files: Path | None) -> None:
     """Write the report of RUN, also of one that goes on; without a FILE, print its summary."""
     from shakeout.report.fold import load

@@ -18,6 +18,7 @@ def write(
     junit: Path | None = None,
     json: Path | None = None,
     ktap: Path | None = None,
+    csv: Path | None = None,
 ) -> None:
     """Write a run's reports to the files that are named.
 
@@ -26,7 +27,7 @@ def write(
     Raises:
         UsageError: a file cannot be written; the message says which and why.
     """
-    wanted = {"html": html, "junit": junit, "json": json, "ktap": ktap}
+    wanted = {"html": html, "junit": junit, "json": json, "ktap": ktap, "csv": csv}
     check(*wanted.values())
     for form, path in wanted.items():
         if path is not None:
@@ -85,12 +86,19 @@ def _ktap(outcome: RunOutcome) -> bytes:
     return ktap(outcome).encode()
 
 
+def _csv(outcome: RunOutcome) -> bytes:
+    from shakeout.report.csvreport import csv_report
+
+    return csv_report(outcome)
+
+
 #: Every form that a run can be written in.
 RENDERERS: dict[str, Callable[[RunOutcome], bytes]] = {
     "html": _html,
     "junit": _junit,
     "json": _json,
     "ktap": _ktap,
+    "csv": _csv,
 }
 
 
