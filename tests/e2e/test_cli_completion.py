@@ -99,6 +99,15 @@ def test_hosts_of_a_run(user: User) -> None:
     assert offered(user, "shakeout shell last ") == {"client", "server"}
 
 
+def test_pools_and_their_hosts(user: User) -> None:
+    for name in ("dut1", "dut2"):
+        user.write(f"lab/{name}.yaml", f"host: {{name: {name}, address: {name}.lab}}\n")
+    user.write("shakeout.toml", '[pools]\nracks = "lab"\n')
+    assert completes(user, "shakeout pool check --pool r", "racks ")
+    assert offered(user, "shakeout pool reserve dut") == {"dut1", "dut2"}
+    assert completes(user, "shakeout pool release dut1 d", "dut2 ")
+
+
 def test_a_recipe_file_then_its_classes_without_importing_it(user: User) -> None:
     user.recipe(RECIPE + "\nopen('imported', 'w')\n", "speed.py")
     assert completes(user, "shakeout run sp", "speed.py")

@@ -48,6 +48,10 @@ TO_AGENT: tuple[msgspec.Struct, ...] = (
     messages.FileData(1, b"data"),
     messages.GetFiles(1, "/tmp/x", True),
     messages.EndSession(True),
+    messages.Hello((1, 1), "c", "run", "look", "1.0", "anna@desk", True),
+    messages.Reserve(1, 7200.0, "why"),
+    messages.Unreserve(1, True),
+    messages.Inspect(1),
 )
 TO_CONTROLLER: tuple[msgspec.Struct, ...] = (
     messages.Welcome(1, 2, "boot", {"kernel": "6", "cpus": 2, "x": ["y"], "f": 1.5, "t": True}, "lease", "1.0"),
@@ -60,6 +64,8 @@ TO_CONTROLLER: tuple[msgspec.Struct, ...] = (
     messages.Refusal(1, "device", "no", 5, "trace"),
     messages.Listing(1, (ENTRY, ENTRY)),
     messages.Ended((messages.Step("a", "b"),), ("c",)),
+    messages.Queued(2, "me"),
+    messages.Welcome(1, 2, "boot", {}, "lease", "1.0", "me", messages.Reservation("anna@desk", "why", 7200.0)),
 )
 
 

@@ -90,7 +90,8 @@ def check(hosts: tuple[str, ...], pools: tuple[str, ...], timeout: float, form: 
     for sight in survey(entries, access, timeout=timeout):
         sights.append(sight)
         if live:
-            click.echo("  ".join(text for text in (sight.name.ljust(width), *_row(sight)[1:]) if text))
+            name, state, *more = _row(sight)
+            click.echo("  ".join(text for text in (name.ljust(width), state.ljust(11), *more) if text).rstrip())
     order = {entry.name: number for number, entry in enumerate(entries)}
     sights.sort(key=lambda sight: order[sight.name])
     if form == "json":

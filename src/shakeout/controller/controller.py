@@ -50,7 +50,7 @@ class Controller:
             only where `run` is called in the main thread.
         wait: stand in line for hosts of pools that somebody else has or has reserved, if no others will do; what is
             waited for is said. The *timeout* begins when the hosts are there.
-        wait_limit: seconds to stand there; 0: any.
+        wait_limit: seconds to stand there (which needs no *wait* then); 0: any.
         update_baselines: record what is measured as the new baselines.
         quiet: do not print which hosts were found (to standard error) and the result summary.
     """
@@ -82,6 +82,8 @@ class Controller:
             raise UsageError(f"pools is a list of names or directories, not the text {pools!r}; say pools=[{pools!r}]")
         if timeout is not None and not (isinstance(timeout, int | float) and timeout >= 0):
             raise UsageError(f"a recipe's timeout is a number of seconds, 0 or more (0: any), not {timeout!r}")
+        if not (isinstance(wait_limit, int | float) and wait_limit >= 0):
+            raise UsageError(f"wait_limit is a number of seconds, 0 or more (0: any), not {wait_limit!r}")
         folders = pool_folders(settings.pools, pools)
         self._access = access = Access(settings.certs, settings.ssh, settings.cache)
         self._mapper: Mapper = _checked("mapper", mapper() if isinstance(mapper, type) else mapper, Mapper)
@@ -97,7 +99,7 @@ class Controller:
         self._breakpoints = breakpoints
         self._keep = keep
         self._timeout = settings.timeout or 0 if timeout is None else timeout
-        self._wait, self._wait_limit = wait, wait_limit
+        self._wait, self._wait_limit = wait or wait_limit > 0, wait_limit
         self._quiet = quiet
         self._debug = bool(debug)
         if settings.plugin_path:
