@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from tests.lab.pair import Side, pair
 
 from shakeout.modules import IperfClient, IperfServer
 from shakeout.modules.base import format_plain
-from shakeout.wire.samples import Declared
+from shakeout.wire.samples import Declared, Rows
 
 pytestmark = pytest.mark.needs("iperf3", "nft", "ip", "root")
 
@@ -107,6 +109,31 @@ def test_a_server_that_dies_fails_the_client_with_what_it_has(sides: tuple[Side,
     assert f"throughput to {b.ipv4}:5201 could not be measured: " in reason(mine)
     assert mine.result["sent_bytes"] > 0
     assert "did not come to its end" in reason(theirs)
+
+
+def test_a_version_that_tells_each_event_is_listened_to_as_it_does(tmp_path: Path) -> None:
+    """The program of Debian 12 cannot: this one says what a newer one would, and then waits to be stopped."""
+    capture = Path(__file__).parents[1] / "unit" / "modules" / "iperf" / "client-streams.json"
+    document = json.loads(capture.read_text())
+    events = [("start", document["start"]), *(("interval", part) for part in document["intervals"])]
+    lines = "".join(json.dumps({"event": name, "data": data}) + "\n" for name, data in events)
+    last = json.dumps({"event": "end", "data": document["end"]})
+    program = tmp_path / "iperf3"
+    program.write_text(
+        f"#!{sys.executable}\nimport signal, sys\n"
+        "if sys.argv[1] == '--help': sys.exit('has --json-stream')\n"
+        f"signal.signal(signal.SIGINT, lambda *_: (print({last!r}), sys.exit(1)))\n"
+        f"print({lines!r}, flush=True)\nsignal.pause()\n"
+    )
+    program.chmod(0o755)
+    path = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with ModuleProcess(IperfClient(dst="127.0.0.1", duration=60), env=path) as client:
+        client.wait_for_sample()
+        outcome = client.outcome(signal.SIGINT)
+        rows = sum(len(frame.data) // 16 for frame in client.samples if isinstance(frame, Rows))
+    assert outcome.passed, outcome.error
+    assert outcome.result["sent_bytes"] == 3106406400
+    assert rows == 2
 
 
 def moved(side: Side, size: int = 200 << 20) -> None:

@@ -63,7 +63,7 @@ def test_both_directions_at_once_with_several_streams(sides: tuple[Side, Side], 
         assert len(way["streams"]) == 3
         assert sum(stream["received_bytes"] for stream in way["streams"]) == way["received_bytes"]
         assert way["uncertainty_bps"] >= 0
-    assert sorted(names) == ["throughput", "throughput_there"]
+    assert sorted(names) == ["throughput", "throughput_back"]
     assert rows
     assert (heard.passed, heard.result["tests"]) == (True, 1)
     assert heard.result["received"] == test["received_bytes"]
@@ -102,7 +102,8 @@ def test_an_interrupt_ends_it_with_what_came(sides: tuple[Side, Side]) -> None:
         mine, theirs = client.outcome(signal.SIGINT), server.outcome()
     assert mine.passed, mine.error
     assert mine.result["stopped"]
-    assert 0 < mine.result["received_bytes"] <= mine.result["sent_bytes"]
+    assert mine.result["received_bytes"] > 0
+    assert mine.result["received_bytes"] == pytest.approx(mine.result["sent_bytes"], rel=0.5)
     assert theirs.passed
     assert theirs.result["received"] == mine.result["received_bytes"]
 

@@ -88,7 +88,7 @@ class _Command:
         finally:
             os.close(write)
         self._until = None if deadline is None else time.monotonic() + deadline
-        self._stopping = False
+        self._stopping = self._killed = False
         self._head, self._tail = bytearray(), bytearray()
 
     def finish(
@@ -119,6 +119,8 @@ class _Command:
         """Wait for output or the deadline; False if no more will come."""
         left = None if self._until is None else max(0.0, self._until - time.monotonic())
         if not select.select([self._output], [], [], left)[0]:
+            if self._killed:
+                return False  # a process that the command has left behind keeps its output open
             self._stop()
             return True
         data = os.read(self._output, 1 << 16)
@@ -130,6 +132,7 @@ class _Command:
         return bool(data)
 
     def _stop(self) -> None:
+        self._killed = self._stopping
         os.kill(self._pid, signal.SIGKILL if self._stopping else signal.SIGINT)
         self._stopping = True
         self._until = time.monotonic() + PATIENCE

@@ -51,8 +51,9 @@ class IperfClient(BaseTestModule):
 
     The result is an `IperfResult`: what was sent and received in bit/s and bytes, retransmits or jitter
     and loss, CPU load at both ends, the same for each stream, and how much the rate varied. The
-    intervals are samples in the run's journal; while it runs, if iperf3 is 3.17 or later. In the
-    background, ``job.kill(signal.SIGINT)`` ends it with what came so far.
+    intervals are samples of the series "throughput" (and "throughput_back") in the run's journal; while
+    it runs, if iperf3 is 3.17 or later. In the background, ``job.kill(signal.SIGINT)`` ends it with
+    what came so far.
 
     Example:
         >>> server = m2.run(IperfServer(port=5209), bg=True)

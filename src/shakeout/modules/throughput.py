@@ -39,7 +39,7 @@ class ThroughputClient(BaseTestModule):
     ends, how much the rate varied, for TCP retransmits, for UDP loss, reordering, duplicates and jitter,
     and whether the way or one of the ends was the limit: a Python sends some 20 Gbit/s over TCP and
     150,000 datagrams a second on one CPU; `IperfClient` sends more. Each interval is a sample in the
-    run's journal. ``job.kill(signal.SIGINT)`` ends it with what came so far.
+    run's journal, of the series "throughput" (and "throughput_back"). ``job.kill(signal.SIGINT)`` ends it with what came so far.
 
     Example:
         >>> server = m2.run(ThroughputServer(), bg=True)
@@ -98,7 +98,7 @@ class ThroughputClient(BaseTestModule):
         plan = self.plan()
         family, address = resolve(self.dst, self.port, socket.SOCK_STREAM)
         source = None if self.bind is None else (str(self.bind), 0)
-        where, ticks = endpoint(address), _Ticks(self)
+        where, ticks = endpoint(address), _Ticks(self, main=self.reverse)
         with ExitStack() as opened:
             try:
                 session = throughput_ends.connect(opened, plan, family, address, source, self.timeout, ticks.take)
@@ -234,7 +234,7 @@ class ThroughputServer(BaseTestModule):
         with bound(self.address, self.port, socket.SOCK_STREAM) as listener:
             listener.listen(1024)
             result["address"], result["port"] = announce(listener)
-            ticks = _Ticks(self)
+            ticks = _Ticks(self, main=True)
             try:
                 while not self.tests or result["tests"] < self.tests:
                     with ExitStack() as opened:
@@ -263,18 +263,22 @@ class ThroughputServer(BaseTestModule):
 class _Ticks:
     """The intervals of measurements on their way to the journal.
 
+    Args:
+        main: whether the direction that is "throughput" is received here; the other is "throughput_back".
+
     Attributes:
         rates: bit/s of each, measured here (True) and at the other end (False).
     """
 
-    def __init__(self, module: BaseTestModule) -> None:
+    def __init__(self, module: BaseTestModule, *, main: bool) -> None:
+        self._main = main
         self.rates: dict[bool, list[float]] = {True: [], False: []}
         self._module = module
         self._series: dict[bool, Series] = {}
 
     def take(self, tick: Tick, here: bool) -> None:
         if here not in self._series:
-            name = "throughput" if here else "throughput_there"
+            name = "throughput" if here is self._main else "throughput_back"
             self._series[here] = self._module.series(name, rate="bit/s")
         self._series[here].add(rate=tick.bps)
         self.rates[here].append(tick.bps)

@@ -17,7 +17,8 @@ class ThroughputFlow(TypedDict):
 
     Keys:
         sent_bps, received_bps: bit/s at the sender and at the receiver; None where that end did not tell.
-        sent_bytes, received_bytes: payload; None likewise.
+        sent_bytes, received_bytes: payload; None likewise. Over TCP each end counts in its own time, so
+            that they differ by what is on the way; either may be more.
         retransmits: TCP segments sent again; None for UDP.
         rtt_ms: the round-trip time that the sender's TCP knew in the end; None for UDP.
         datagrams: UDP datagrams sent; None for TCP.
