@@ -48,12 +48,11 @@ class Beat:
         self._interval = None if interval is None else max(1, round(interval * _SECOND))
         self._duration = None if duration is None else round(duration * _SECOND)
         self._attended: dict[int, Callable[[], None]] = {}
-        self._poll = select.poll()
+        self._poll = select.epoll()
         self._wake = -1
         self._before: Any = None
         self._begin_cpu = 0
         self._late = self._late_max = 0
-        self._alarm: tuple[int, Callable[[], None]] | None = None
         self.begin_ns = 0
         #: Moments so far, and those that were left out.
         self.samples = self.missed = 0
@@ -68,7 +67,7 @@ class Beat:
 
     def __enter__(self) -> Beat:
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._poll.register(self._wake, select.POLLIN)
+        self._poll.register(self._wake, select.EPOLLIN)
         self._before = signal.signal(signal.SIGINT, self._interrupt)
         self.begin_ns = time.monotonic_ns()
         self._begin_cpu = time.process_time_ns()
@@ -77,20 +76,17 @@ class Beat:
     def __exit__(self, *_: object) -> None:
         signal.signal(signal.SIGINT, self._before)
         os.close(self._wake)
+        self._poll.close()
 
-    def attend(self, fd: int, callback: Callable[[], None], events: int = select.POLLIN) -> None:
-        """Call *callback* whenever *fd* is ready, while this is iterated over."""
+    def attend(self, fd: int, callback: Callable[[], None]) -> None:
+        """Call *callback* whenever *fd* can be read, while this is iterated over."""
         self._attended[fd] = callback
-        self._poll.register(fd, events)
+        self._poll.register(fd, select.EPOLLIN)
 
     def leave(self, fd: int) -> None:
         """No longer attend to *fd*; nothing if nobody did."""
         if self._attended.pop(fd, None) is not None:
             self._poll.unregister(fd)
-
-    def alarm(self, at_ns: int, callback: Callable[[], None]) -> None:
-        """Call *callback* once at *at_ns* (CLOCK_MONOTONIC); takes the place of an earlier alarm."""
-        self._alarm = (at_ns, callback)
 
     def stop(self) -> None:
         """End it now: one more moment, and it is over."""
@@ -146,22 +142,16 @@ class Beat:
     def _wait(self, due: int | None) -> None:
         """Attend to what happens until *due* (for ever if None), or until it is stopped."""
         while not self.stopped:
-            until = due
-            if self._alarm is not None and (until is None or self._alarm[0] < until):
-                until = self._alarm[0]
-            # Rounded up: never early. The kernel adds 50 µs at most.
-            left = None if until is None else max(0, -(-(until - time.monotonic_ns()) // 1_000_000))
-            for fd, _ in self._poll.poll(left):
+            # epoll itself knows only milliseconds.
+            left = None if due is None else max(0.0, (due - time.monotonic_ns()) / _SECOND)
+            ready, _, _ = select.select([self._poll], [], [], left)
+            for fd, _ in self._poll.poll(0) if ready else ():
                 callback = self._attended.get(fd)
                 if fd == self._wake:
                     os.eventfd_read(fd)
                 elif callback is not None:
                     callback()
-            now = time.monotonic_ns()
-            if self._alarm is not None and now >= self._alarm[0]:
-                callback, self._alarm = self._alarm[1], None
-                callback()
-            if due is not None and now >= due:
+            if due is not None and time.monotonic_ns() >= due:
                 return
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:

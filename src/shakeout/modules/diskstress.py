@@ -17,9 +17,9 @@ from shakeout.params import BoolParam, ChoiceParam, DurationParam, FloatParam, I
 if TYPE_CHECKING:
     from shakeout.modules.workers import Workers
 
-#: Counters of a worker: reads, bytes read, writes, bytes written; of the latencies the least, the sum and the
-#: greatest, in nanoseconds; then how many of each class.
-_READS, _READ, _WRITES, _WRITTEN, _LEAST, _SUM, _MOST, _CLASSES = range(8)
+#: Counters of a worker: reads, writes; of the latencies the least, the sum and the greatest, in nanoseconds; then how
+#: many of each class.
+_READS, _WRITES, _LEAST, _SUM, _MOST, _CLASSES = range(6)
 #: Written at once while the file is made.
 _PREPARED = 1 << 20
 _SECTOR = 512
@@ -133,16 +133,17 @@ class DiskStress(BaseTestModule):
     def _follow(self, beat: Beat, workers: Workers, result: DiskStressResult) -> None:
         series = self.series("disk", reads="1/s", writes="1/s", read="B/s", written="B/s")
         iops, throughput = Extent(), Extent()
-        last = [0, 0, 0, 0]
+        block, last = self.block, (0, 0)
         for moment in beat:
-            now = [workers.total(counter) for counter in (_READS, _WRITES, _READ, _WRITTEN)]
-            result["reads"], result["writes"], result["read"], result["written"] = now
+            now = workers.total(_READS), workers.total(_WRITES)
+            result["reads"], result["writes"] = now
+            result["read"], result["written"] = now[0] * block, now[1] * block
             if beat.whole:
-                rates = [(new - old) / max(1e-9, beat.elapsed) for new, old in zip(now, last, strict=True)]
+                reads, writes = ((new - old) / max(1e-9, beat.elapsed) for new, old in zip(now, last, strict=True))
                 last = now
-                iops.add(rates[0] + rates[1], beat.elapsed)
-                throughput.add(rates[2] + rates[3], beat.elapsed)
-                series.add(moment, reads=rates[0], writes=rates[1], read=rates[2], written=rates[3])
+                iops.add(reads + writes, beat.elapsed)
+                throughput.add((reads + writes) * block, beat.elapsed)
+                series.add(moment, reads=reads, writes=writes, read=reads * block, written=writes * block)
             result["iops"], result["throughput"] = iops.range(1), throughput.range(0)
             result["latency"] = self._latency(workers)
             result["sampling"] = beat.sampling()
@@ -178,13 +179,13 @@ class DiskStress(BaseTestModule):
             if reading:
                 done = os.preadv(descriptor, [buffer], at)
                 counters[_READS] += 1
-                counters[_READ] += done
             else:
                 done = os.pwritev(descriptor, [buffer], at)
                 if self.fsync == "each":
                     os.fdatasync(descriptor)
                 counters[_WRITES] += 1
-                counters[_WRITTEN] += done
+            if done != self.block:
+                raise ModuleFailed(f"only {done} of {self.block} bytes were {'read' if reading else 'written'}")
             took = max(1, time.monotonic_ns() - start)
             counters[_LEAST] = min(counters[_LEAST], took)
             counters[_SUM] += took

@@ -60,25 +60,23 @@ class Selection:
         """The processes that belong to it now: without this one, and without those that have ended."""
         from shakeout.modules import proctable
 
-        if self._pids:
-            known = [stat for pid in self._pids if (stat := proctable.read_process(pid)) is not None]
-            return proctable.found(known, lambda _: True)
-        processes = list(proctable.every_process())
         if self._job is not None:
-            return proctable.found(proctable.family(self._job, processes), lambda _: True)
-        return proctable.found(processes, self._matches)
+            return proctable.living(proctable.family(self._job, list(proctable.every_process())))
+        chosen = self._pids or [pid for pid in proctable.pids() if self._matches(pid)]
+        return proctable.living(map(proctable.read_process, chosen))
 
-    def _matches(self, stat: ProcessStat) -> bool:
+    def _matches(self, pid: int) -> bool:
         from shakeout.modules import proctable
 
         if self._cmdline is not None:
-            line = proctable.command_line(stat.pid)
+            line = proctable.command_line(pid)
             return bool(line) and self._cmdline.search(line) is not None
         wanted = self._name or ""
-        if fnmatchcase(stat.name, wanted):
+        name = proctable.read(pid, "comm").removesuffix(b"\n")
+        if fnmatchcase(name.decode(errors="backslashreplace"), wanted):
             return True
         # The kernel cuts names after 15 bytes; and a script bears its interpreter's, so its own is an argument.
-        if len(stat.name.encode()) < 15 and not stat.name.startswith(("python", "perl", "ruby", "sh", "bash", "dash")):
+        if len(name) < 15 and not name.startswith((b"python", b"perl", b"ruby", b"sh", b"bash", b"dash")):
             return False
-        words = proctable.read(stat.pid, "cmdline").split(b"\0")[:2]
+        words = proctable.read(pid, "cmdline").split(b"\0")[:2]
         return any(fnmatchcase(word.rpartition(b"/")[2].decode(errors="backslashreplace"), wanted) for word in words)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import select
 import signal
 import time
 from collections.abc import Callable
@@ -68,7 +67,7 @@ class Workers:
             ModuleFailed: from within *beat*; what the worker said, or the signal that ended it.
         """
         for descriptor in self._pids:
-            beat.attend(descriptor, self._one_ended, select.POLLIN)
+            beat.attend(descriptor, self._one_ended)
 
     def counters(self, number: int) -> memoryview:
         """The counters of one worker, as they are now."""
