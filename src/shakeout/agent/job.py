@@ -36,14 +36,31 @@ class Stream:
 
 
 class Input:
-    """What is still to be written to a job's standard input, and where."""
+    """What is still to be written to a job's standard input, and where.
 
-    __slots__ = ("data", "end", "fd")
+    Attributes:
+        given: bytes that came with the order, and for which the controller waits for no credit.
+        owed: bytes that the job has taken, and that the controller has not been told of.
+    """
+
+    __slots__ = ("data", "end", "fd", "given", "owed")
 
     def __init__(self, fd: int, data: bytes, end: bool) -> None:
         self.fd = fd
         self.data = bytearray(data)
         self.end = end
+        self.given = len(data)
+        self.owed = 0
+
+    def taken(self, size: int) -> int:
+        """The job took *size* bytes; how many of these, and of earlier ones, to tell the controller of now."""
+        given = min(size, self.given)
+        self.given -= given
+        self.owed += size - given
+        if self.owed < WINDOW // 4:
+            return 0
+        owed, self.owed = self.owed, 0
+        return owed
 
 
 class Job:

@@ -32,6 +32,7 @@ from shakeout.wire.framing import CHUNK
 from shakeout.wire.messages import (
     OUTCOME,
     STDERR,
+    STDIN,
     STDOUT,
     WINDOW,
     Credit,
@@ -110,6 +111,8 @@ class JobTable:
         """More for a job's standard input."""
         job = self._jobs.get(order.id)
         if job is None or job.input is None:
+            if order.data:
+                self._send(Credit(order.id, STDIN, len(order.data)))  # nobody wants it
             return
         job.input.data += order.data
         job.input.end = job.input.end or order.end
@@ -341,6 +344,8 @@ class JobTable:
                 self._close_input(job)  # it does not want more
                 return
             del pipe.data[:sent]
+            if owed := pipe.taken(sent):
+                self._send(Credit(job.id, STDIN, owed))
         self._reactor.forget(pipe.fd)
         if pipe.end:
             self._close_input(job)
@@ -349,6 +354,8 @@ class JobTable:
         if job.input is not None:
             self._reactor.forget(job.input.fd)
             os.close(job.input.fd)
+            if job.input.data and not job.done:  # the job closed it, and goes on
+                self._send(Credit(job.id, STDIN, len(job.input.data) + job.input.owed))
             job.input = None
 
     def _discard(self, job: Job) -> None:

@@ -63,6 +63,8 @@ class Attachment:
         self._reactor = Reactor()
         self._connection = Connection(transport, self._reactor, controller_decoder(), self._message, self._closed)
         self._owed = {STDOUT: 0, STDERR: 0}
+        #: Bytes of input that the job has not taken yet, as far as is known.
+        self._under_way = 0
         self._done: JobDone | None = None
         self._error: Exception | None = None
         self._opened = False
@@ -120,6 +122,11 @@ class Attachment:
             self._error = UsageError(text) if gone else refused_error(message, self._name)
         elif isinstance(message, JobDone):
             self._done = message
+        elif isinstance(message, Credit):
+            full = self._under_way >= WINDOW
+            self._under_way -= max(0, message.size)
+            if full and self._under_way < WINDOW:
+                self._connection.when_drained(self._watch_input)
 
     def _closed(self, reason: str) -> None:
         if self._done is None and self._error is None:
@@ -162,7 +169,7 @@ class Attachment:
         self._read()
 
     def _read(self) -> bool:
-        """Send on some input; False at its end."""
+        """Send on some input; False at its end, and when the job does not take more now."""
         try:
             data = os.read(self._stdin, CHUNK)
         except BlockingIOError:
@@ -170,12 +177,14 @@ class Attachment:
         except OSError:
             data = b""  # the terminal has hung up
         self._connection.send(JobInput(_JOB, data, end=not data))
-        if not data:
+        self._under_way += len(data)
+        if not data or self._under_way >= WINDOW:
             self._reactor.forget(self._stdin)
-        elif self._connection.backlog:
+            return False
+        if self._connection.backlog:
             self._reactor.forget(self._stdin)
             self._connection.when_drained(self._watch_input)
-        return bool(data)
+        return True
 
     def _read_file(self) -> None:
         if not self._connection.closed and self._read():

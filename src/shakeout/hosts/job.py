@@ -15,8 +15,8 @@ from shakeout.hosts import ending
 from shakeout.hosts.artifacts import JobArtifacts
 from shakeout.hosts.capture import Capture, text
 from shakeout.hosts.expectation import Expectation
+from shakeout.hosts.standardinput import StandardInput
 from shakeout.hosts.waiter import Waiter
-from shakeout.wire.framing import CHUNK
 from shakeout.wire.messages import OUTCOME, STDERR, STDOUT, WINDOW, Credit, JobDone, JobInput, Signal
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ class Job:
         self._session = session
         self._json = parse_json
         self._stdin_open = stdin_open
+        self._standard_input: StandardInput | None = None
         #: Signals that the recipe sent it.
         self._signalled: set[int] = set()
         #: Why it is being killed; becomes its reason if that is what ends it.
@@ -213,23 +214,29 @@ class Job:
             raise HostLost(f"job {self.id} was killed, but its end was not reported in time", self.host)
 
     def write(self, data: str | bytes, *, end: bool = False) -> None:
-        """More for the standard input of a job started with ``stdin=PIPE``; *end* closes it."""
+        """More for the standard input of a job started with ``stdin=PIPE``; *end* closes it.
+
+        As a pipe, it takes some hundred KiB more than the job has read, and then waits.
+        """
         if not self._stdin_open:
             raise UsageError(f"job {self.id} on {self.host} has no open standard input; start it with stdin=PIPE")
-        self._send_input(data.encode() if isinstance(data, str) else bytes(data))
+        self._input().write(data.encode() if isinstance(data, str) else bytes(data), end=end)
         if end:
             self._stdin_open = False
-            self._session.send(JobInput(self.id, b"", end=True))
 
     def feed(self, data: bytes) -> None:
-        """All of a long standard input, and its end."""
-        self._send_input(data)
-        self._session.send(JobInput(self.id, b"", end=True))
+        """All of a long standard input, and its end; it goes as the job takes it."""
+        self._input().feed(data)
 
-    def _send_input(self, data: bytes) -> None:
-        for start in range(0, len(data), CHUNK):
-            self._session.send(JobInput(self.id, data[start : start + CHUNK]))
-            self._session.wait_drained()
+    def _input(self) -> StandardInput:
+        with self._lock:
+            if self._standard_input is None:
+                self._standard_input = StandardInput(
+                    lambda piece, end: self._session.send(JobInput(self.id, piece, end))
+                )
+                if self._done.done:
+                    self._standard_input.close()
+            return self._standard_input
 
     def wait_output(self, pattern: str | re.Pattern[str], timeout: float = 60) -> re.Match[str]:
         """Wait until what it prints (either stream) matches *pattern*; the match.
@@ -292,6 +299,11 @@ class Job:
         return self._captures[stream]
 
     # -- what the session tells it (in the loop's thread) ---------------------------------------------
+
+    def input_taken(self, size: int) -> None:
+        """The process has read some of its standard input."""
+        if self._standard_input is not None:
+            self._standard_input.taken(size)
 
     def when_done(self, callback: Callable[[], None]) -> None:
         """Call *callback* when it has ended (in the loop's thread; at once if it has)."""
@@ -381,6 +393,8 @@ class Job:
             self._done.set(True)
             if self._ready_fd >= 0:
                 os.eventfd_write(self._ready_fd, 1)
+            if self._standard_input is not None:
+                self._standard_input.close()
             callbacks, self._callbacks = self._callbacks, []
             patterns = list(self._patterns)
         for expectation in patterns:

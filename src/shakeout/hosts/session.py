@@ -25,6 +25,7 @@ from shakeout.hosts.waiter import Waiter
 from shakeout.journal.events import HostLost as HostLostEvent
 from shakeout.journal.events import JobFinished, JobStarted
 from shakeout.wire.connection import Connection
+from shakeout.wire.harmless import harmless
 from shakeout.wire.messages import (
     PROTOCOLS,
     Answer,
@@ -152,7 +153,7 @@ class Session:
         if not self._opened.wait(timeout):
             self.abandon()
             raise AgentUnreachable(f"its agent did not answer within {timeout:g} s", self.name)
-        welcome = self._opened.get()
+        welcome = harmless(self._opened.get())
         self.props, self.lease, self.boot_id = dict(welcome.props), welcome.lease, welcome.boot_id
 
     def end(self, *, keep: bool = False, timeout: float = END_TIMEOUT) -> Ended:
@@ -359,6 +360,10 @@ class Session:
     def _rare(self, message: Any) -> None:
         if isinstance(message, SyncReply):
             self._pulse.answered(message)
+        elif isinstance(message, Credit):
+            job = self.jobs.find(message.id)
+            if job is not None:
+                job.input_taken(message.size)
         elif isinstance(message, Welcome):
             if self._opened.done or not PROTOCOLS[0] <= message.version <= PROTOCOLS[1]:
                 raise ProtocolError(f"a Welcome to protocol {message.version} came, which nobody had asked for")
@@ -371,18 +376,18 @@ class Session:
             if self._opened.done:
                 raise ProtocolError("a place in line came, though the session is open")
             self._pulse.start()
-            self.queued = message
+            self.queued = harmless(message)
             self._tell()
         elif isinstance(message, Refused):
             if self._opened.done:
                 raise ProtocolError("the session was refused when it had long begun")
-            self._closing = True
+            self.abandon()
             self._opened.fail(refused_error(message, self.name))
             self._tell()
         elif isinstance(message, Ended):
             if not self._closing:
                 raise ProtocolError("the session was ended when nobody had asked for it")
-            self._ended.set(message)
+            self._ended.set(harmless(message))
 
     def take_fd(self) -> int:
         """The descriptor that came with the message being handled."""

@@ -17,6 +17,7 @@ import msgspec
 #: The protocol versions that this program speaks, oldest first. The highest common one is used.
 PROTOCOLS = (1, 1)
 
+STDIN = 0
 STDOUT = 1
 STDERR = 2
 #: A test module's outcome: one packed value, see shakeout.modules.outcome.
@@ -106,7 +107,7 @@ class Signal(Message, frozen=True):
 
 
 class Credit(Message, frozen=True):
-    """*size* bytes of a job's stream have been taken: as many may follow."""
+    """*size* bytes of a job's stream have been taken: as many may follow. From an agent: of its standard input."""
 
     id: int
     stream: int
@@ -402,6 +403,7 @@ ToController = (
     | Refused
     | Queued
     | SyncReply
+    | Credit
     | JobStarted
     | Output
     | JobDone

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import resource
 import statistics
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from tests.lab.hosts import cases
 
-from shakeout.hosts.host import Host
+from shakeout.hosts.host import PIPE, Host
 from shakeout.journal.events import JobFinished
 from shakeout.testing import Connected, Laboratory, Recording
 
@@ -113,3 +114,30 @@ def test_jobs_that_have_ended_hold_no_files_open(host: Host) -> None:
     jobs = [host.run("seq 5000") for _ in range(20)]
     assert all(job.captured(1).artifact for job in jobs)
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
+
+
+def test_input_that_a_job_does_not_take_waits_here(host: Host) -> None:
+    """Its agent has only so much of it; what is left comes when the job reads on."""
+
+    def of_the_agent() -> int:
+        return int((host.run("grep VmRSS /proc/$PPID/status").stdout or "").split()[1]) << 10
+
+    data = b"x" * (64 << 20)
+    host.run("mkfifo /tmp/go")
+    before = of_the_agent()
+    job = host.run("cat /tmp/go; wc -c", stdin=data, bg=True)
+    assert of_the_agent() < before + (8 << 20)
+    host.run("echo going >/tmp/go; rm /tmp/go")
+    assert job.wait(60)
+    assert job.stdout == f"going\n{len(data)}\n"
+
+
+def test_writing_to_a_job_that_does_not_read_ends_with_it(host: Host) -> None:
+    job = host.run("sleep 1000", stdin=PIPE, bg=True)
+    writer = threading.Thread(target=job.write, args=(b"x" * (4 << 20),))
+    writer.start()
+    assert host.run("true").passed
+    assert writer.is_alive()
+    job.kill()
+    writer.join(20)
+    assert not writer.is_alive()
