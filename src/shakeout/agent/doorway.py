@@ -85,6 +85,7 @@ def _be_agent(folder: StateFolder, listener: socket.socket, saying: int) -> NoRe
         os.dup2(saying, 2)
         os.close(saying)
         _let_go_of_streams(0, 1)
+        _open_streams()
         from shakeout.agent.reception import receive
 
         receive(listener, folder)
@@ -95,6 +96,13 @@ def _be_agent(folder: StateFolder, listener: socket.socket, saying: int) -> NoRe
         sys.stderr.flush()
         os._exit(1)
     os._exit(0)
+
+
+def _open_streams() -> None:
+    """Have Python's streams anew: they remember what their descriptors led to before."""
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", closefd=False, errors="backslashreplace", buffering=1)  # noqa: SIM115
 
 
 def _let_go_of_streams(*numbers: int) -> None:
