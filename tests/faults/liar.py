@@ -53,7 +53,7 @@ class Line:
 
 def welcome(**changes: Any) -> Welcome:
     """What an honest agent says first."""
-    told = {"hostname": "liar", "kernel": "6.1", "arch": "x86_64"}
+    told: dict[str, Any] = {"hostname": "liar", "kernel": "6.1", "arch": "x86_64"}
     first = Welcome(1, time.monotonic_ns(), "boot", told, "lease", shakeout.__version__)
     return msgspec.structs.replace(first, **changes)
 

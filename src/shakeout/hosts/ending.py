@@ -10,6 +10,7 @@ import msgspec
 
 from shakeout.errors import ProtocolError
 from shakeout.hosts.capture import text
+from shakeout.wire.harmless import harmless
 from shakeout.wire.messages import NOT_STARTED, JobDone
 
 if TYPE_CHECKING:
@@ -50,11 +51,11 @@ def of_command(done: JobDone, output: Callable[[], bytes] | None) -> Ending:
     """
     succeeded = done.exit_status == 0 and not done.error
     if output is None or done.exit_status is None:
-        return Ending(succeeded, done.error)
+        return Ending(succeeded, harmless(done.error, lines=True))
     try:
-        return Ending(succeeded, done.error, json.loads(output()))
+        return Ending(succeeded, harmless(done.error, lines=True), json.loads(output()))
     except (ValueError, RecursionError) as error:
-        return Ending(False, done.error or f"its output is no JSON: {error}")
+        return Ending(False, harmless(done.error, lines=True) or f"its output is no JSON: {error}")
 
 
 def of_module(done: JobDone, outcome: bytes | bytearray, refused: str = "") -> Ending:
@@ -67,7 +68,7 @@ def of_module(done: JobDone, outcome: bytes | bytearray, refused: str = "") -> E
         number = done.signal
         return Ending(False, f"it was ended by {signal_name(number)}" if number else "it ended without an outcome")
     if done.exit_status == NOT_STARTED:
-        return Ending(False, text(bytes(outcome)))
+        return Ending(False, harmless(text(bytes(outcome)), lines=True))
     try:
         told = decode_outcome(outcome)
     except ProtocolError as error:

@@ -17,8 +17,8 @@ from shakeout.errors import UsageError
 
 #: Seconds that it may take to end by itself, once its connection is closed.
 LINGER = 2.0
-#: Lines of what it says that are kept: the last.
-_KEPT_LINES = 20
+#: Lines of what it says that are kept (the last), and bytes of each (the first): the host has its say in it, too.
+_KEPT_LINES, _KEPT_BYTES = 20, 500
 
 
 class Login:
@@ -122,7 +122,8 @@ class _Lines:
 
     def add(self, data: bytes | None) -> bool:
         """Take what was read; False at the end."""
-        *lines, self._begun = (self._begun + (data or b"")).split(b"\n")
+        *lines, begun = (self._begun + (data or b"")).split(b"\n")
+        self._begun = begun[:_KEPT_BYTES]
         self._kept.extend(text for line in lines if (text := _printable(line)))
         return data != b""
 
@@ -132,5 +133,5 @@ class _Lines:
 
 
 def _printable(line: bytes) -> str:
-    text = line[:500].decode(errors="replace").strip()
+    text = line[:_KEPT_BYTES].decode(errors="replace").strip()
     return "".join(char if char.isprintable() else "?" for char in text)

@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Annotated, Any, Required, TypedDict
 
 import msgspec
 
@@ -20,6 +20,7 @@ from shakeout.errors import AgentUnreachable, HostError, HostLost
 from shakeout.hosts.refusals import refusal_error, refused_error
 from shakeout.hosts.session import OPEN_TIMEOUT, own_name
 from shakeout.wire.connection import Connection
+from shakeout.wire.harmless import harmless
 from shakeout.wire.messages import (
     PROTOCOLS,
     Answer,
@@ -37,6 +38,42 @@ from shakeout.wire.messages import (
 from shakeout.wire.plain import unpack
 from shakeout.wire.reactor import Reactor
 from shakeout.wire.transports import Transport
+
+#: A host that says it is reserved for longer (seconds) is not believed; see shakeout.agent.reservation.
+_LONGEST_RESERVATION = 366 * 86400.0
+
+
+class _Neighbour(TypedDict, total=False):
+    hwaddr: str
+    address: str
+
+
+class _Interface(TypedDict, total=False):
+    name: Required[Annotated[str, msgspec.Meta(min_length=1)]]
+    hwaddr: str
+    kind: str
+    physical: bool
+    candidate: bool
+    driver: str
+    bus: str
+    speed: int | None
+    mtu: int
+    up: bool
+    carrier: bool
+    master: str
+    addresses: list[str]
+    default_route: bool
+    connection: bool
+
+
+class _Inspection(TypedDict, total=False):
+    """What `shakeout.agent.inspection` describes; as many interfaces as a host may have and a person may look over."""
+
+    hostname: str
+    arch: str
+    interfaces: Annotated[list[_Interface], msgspec.Meta(max_length=4096)]
+    neighbours: dict[str, list[_Neighbour]]
+    lldp: list[dict[str, str]]
 
 
 class Look:
@@ -81,10 +118,11 @@ class Look:
             if isinstance(error, HostLost):
                 raise AgentUnreachable(str(error).removeprefix(f"{name}: "), name) from None
             raise
+        welcome = harmless(welcome)
         self.props: dict[str, Any] = dict(welcome.props)
         self.release, self.boot_id, self.lease = welcome.release, welcome.boot_id, welcome.lease
         self.holder: str = welcome.holder
-        self.reservation: Reservation | None = welcome.reservation
+        self.reservation = _credible(welcome.reservation)
 
     def reserve(self, seconds: float, reason: str = "") -> dict[str, Any]:
         """Keep the host for whoever looks; says whose it is now ("owner") and who still has it ("holder").
@@ -110,8 +148,13 @@ class Look:
 
         Raises:
             LabLacks: it cannot.
+        HostLost: what it says makes no sense.
         """
-        return self._ask(Inspect)
+        told = self._ask(Inspect)
+        try:
+            return dict(msgspec.convert(told, _Inspection))
+        except msgspec.ValidationError as error:
+            raise HostLost(f"what its agent says of its interfaces makes no sense: {error}", self.name) from error
 
     def close(self) -> None:
         """End it; harmless the second time."""
@@ -133,7 +176,7 @@ class Look:
         told = unpack(answer.payload) if isinstance(answer, Answer) else None
         if not isinstance(told, dict):
             raise HostLost(f"its agent answered with {type(answer).__name__}, which is no answer to this", self.name)
-        return told
+        return harmless(told)
 
     def _exchange(self, message: msgspec.Struct) -> Any:
         """Send *message*; what comes back."""
@@ -155,3 +198,9 @@ class Look:
 
     def _closed(self, reason: str) -> None:
         self._ended = reason
+
+
+def _credible(told: Reservation | None) -> Reservation | None:
+    if told is None or 0 <= told.seconds <= _LONGEST_RESERVATION:
+        return told
+    return msgspec.structs.replace(told, seconds=_LONGEST_RESERVATION)

@@ -16,11 +16,13 @@ from shakeout.errors import (
     UsageError,
     VersionMismatch,
 )  # fmt: skip
+from shakeout.wire.harmless import harmless
 from shakeout.wire.messages import Refusal, Refused
 
 
 def refusal_error(refusal: Refusal, host: str) -> ShakeoutError:
     """A request was refused."""
+    refusal = harmless(refusal, lines=True)
     text = f"{host}: {refusal.text}"
     if refusal.traceback:
         text += f"\n{refusal.traceback}"
@@ -43,6 +45,7 @@ def refusal_error(refusal: Refusal, host: str) -> ShakeoutError:
 
 def refused_error(message: Refused, host: str) -> ShakeoutError:
     """A session was refused."""
+    message = harmless(message)
     if message.code == "lease":
         return LeaseHeld(message.text, host, message.holder)
     if message.code == "reserved":

@@ -12,6 +12,7 @@ import msgspec
 
 from shakeout.errors import ProtocolError
 from shakeout.wire.framing import FrameReader, frame
+from shakeout.wire.harmless import harmless
 from shakeout.wire.reactor import READ, WRITE, Reactor
 from shakeout.wire.transports import Transport
 from shakeout.wire.undisturbed import undisturbed
@@ -218,10 +219,10 @@ class Connection:
                 if self.closed:
                     return
         except (ProtocolError, msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-            self.close(f"what came is not the protocol: {error}")
+            self.close(f"what came is not the protocol: {harmless(str(error))}")
             return
         except Exception as error:  # noqa: BLE001 - the edge of a peer: whatever it sent, the loop serves others, too
-            self.close(f"what came could not be dealt with: {type(error).__name__}: {error}")
+            self.close(harmless(f"what came could not be dealt with: {type(error).__name__}: {error}"))
             return
         while self._fds and not self._reader.pending:
             os.close(self._fds.popleft())  # nobody asked for these

@@ -1,0 +1,44 @@
+"""What another machine says, made fit for people: a terminal would do what an escape sequence in it says."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+#: Characters of one text that are kept: more is nothing that people read.
+LONGEST = 4000
+
+
+def harmless(value: T, *, lines: bool = False) -> T:
+    """*value* with every text in it harmless: what is not printable is a question mark, what is too long is cut.
+
+    Args:
+        value: text, a message, or plain data; other values are returned as they are.
+        lines: line feeds and tabs are kept; otherwise every text becomes one line.
+    """
+    made: Any = value
+    if isinstance(value, str):
+        made = _text(value, lines=lines)
+    elif isinstance(value, msgspec.Struct):
+        fields = {name: harmless(getattr(value, name), lines=lines) for name in value.__struct_fields__}
+        made = msgspec.structs.replace(value, **fields)
+    elif isinstance(value, dict):
+        made = {harmless(key): harmless(each, lines=lines) for key, each in value.items()}
+    elif isinstance(value, list | tuple):
+        made = type(value)([harmless(each, lines=lines) for each in value])
+    result: T = made
+    return result
+
+
+def _text(text: str, *, lines: bool) -> str:
+    if len(text) > LONGEST:
+        text = text[:LONGEST] + "…"
+    if text.isprintable():
+        return text
+    if lines:
+        text = text.replace("\r\n", "\n")
+        return "".join(char if char.isprintable() or char in "\n\t" else "?" for char in text)
+    return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
