@@ -67,7 +67,7 @@ class Job:
     """One process group and its streams."""
 
     __slots__ = (
-        "announce", "done", "finished_ns", "id", "input", "pid", "started_ns", "streams", "survivors", "terminal",
+        "announce", "done", "ended_ticks", "id", "input", "pid", "started_ns", "streams", "survivors", "terminal",
         "trouble", "wanted_signals",
     )  # fmt: skip
 
@@ -79,6 +79,8 @@ class Job:
         self.done = False
         #: Whether its process group outlived it.
         self.survivors = False
+        #: When its leader was seen to have ended, in the kernel's `ticks`; 0 if nothing outlived it.
+        self.ended_ticks = 0
         self.streams: dict[int, Stream] = {}
         #: None once its standard input is closed.
         self.input: Input | None = None

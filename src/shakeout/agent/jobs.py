@@ -27,6 +27,7 @@ from shakeout.agent.job import (
     set_size,
     signal_process,
 )  # fmt: skip
+from shakeout.processes.groups import kill_orphaned_group, ticks
 from shakeout.processes.strays import MARK, kill_marked
 from shakeout.wire.framing import CHUNK
 from shakeout.wire.messages import (
@@ -138,12 +139,12 @@ class JobTable:
     def end_all(self) -> tuple[str, ...]:
         """Kill every job and everything that jobs left behind; the command lines of what outlived its job."""
         running = [job for job in self._jobs.values() if not job.done and job.pid]
-        left_behind = {job.pid for job in self._jobs.values() if job.survivors}
+        left_behind = [job for job in self._jobs.values() if job.survivors]
         for job in running:
             kill_group(job.pid)
         survivors = kill_marked(f"{self._mark}:", besides={job.pid for job in running})
-        for pid in left_behind:
-            kill_group(pid)
+        for job in left_behind:  # what has no mark any more; its number may be somebody else's by now
+            kill_orphaned_group(job.pid, job.ended_ticks)
         for job in list(self._jobs.values()):
             self._discard(job)
         self._jobs.clear()
@@ -325,6 +326,7 @@ class JobTable:
                 left -= len(data)
         self._close_input(job)
         job.survivors = group_lives(job.pid)
+        job.ended_ticks = ticks() if job.survivors else 0
         job.done = True
         self._send(job.ended(status, now))
         self._forget_if_over(job)
