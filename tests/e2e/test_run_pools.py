@@ -251,11 +251,11 @@ def test_one_hardware_address_twice(user: User) -> None:
     assert "52:54:00:00:00:11" in refused(user)
 
 
-@pytest.mark.parametrize("via", ["tls", "ssh"])
-def test_a_way_that_this_release_does_not_know(user: User, via: str) -> None:
-    user.write("lab/a.yaml", f"host: {{name: a, address: 'dut1:9999', via: {via}}}\nparams: {{rack: 1}}\n")
+@pytest.mark.parametrize(("via", "said"), [("tls", "certificate"), ("ssh", "Could not resolve hostname")])
+def test_a_host_that_cannot_be_reached_from_here(user: User, via: str, said: str) -> None:
+    user.write("lab/a.yaml", f"host: {{name: a, address: 'dut1.invalid:9999', via: {via}}}\nparams: {{rack: 1}}\n")
     user.recipe(ONE % "")
     done = user.shakeout("run", "my.py", "--pool", "lab")
     assert done.status == 2
-    assert via in done.err
+    assert said in done.err
     assert "Traceback" not in done.err
