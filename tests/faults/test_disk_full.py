@@ -17,6 +17,7 @@ from shakeout.journal.events import JobFinished, RunFinished
 from shakeout.journal.reader import JournalReader, State
 from shakeout.journal.runs import RunStore
 from shakeout.journal.verdict import Verdict
+from shakeout.report.fold import load
 
 pytestmark = pytest.mark.needs("root", "namespaces", "mount")
 
@@ -152,3 +153,36 @@ def test_a_journal_that_is_cut_is_read_up_to_there(cut: int, tmp_path: Path) -> 
         )
         assert "RESULT PASS" not in shown.stdout
         assert "Traceback" not in shown.stderr
+
+
+FLOODS = """\
+from shakeout import *
+
+class Floods(BaseTestModule):
+    def run(self):
+        flood = self.series("flood", number="1")
+        for number in range(20_000):
+            flood.add(number=number)
+
+class R(BaseRecipe):
+    m1 = HostReq()
+
+    def test(self):
+"""
+
+
+def test_samples_find_no_room(small: Path, tmp_path: Path) -> None:
+    """The module goes on, but the run is an error, and what was stored can be read."""
+    body = """
+job = self.matched.m1.run(Floods())
+assert job.passed and len(job.series["flood"]) < 20_000
+"""
+    with Command(recipe(tmp_path, body, head=FLOODS), out=small) as command:
+        status, out, err = command.end()
+        assert status == 3, out + err
+        assert "No space left on device" in out + err
+        assert "RESULT PASS" not in out
+        assert "Traceback" not in err
+        [series] = load(command.run.folder).parts[0].jobs[0].series
+        assert (series.name, series.problem) == ("flood", "")
+        assert 0 < series.count < 20_000

@@ -45,7 +45,15 @@ def list_baselines(form: str) -> None:
                  Column("RECORDED"), Column("RUN")], rows)  # fmt: skip
 
 
-@baselines.command("show", short_help="Show a baseline.")
+@baselines.command(
+    "show",
+    short_help="Show a baseline.",
+    epilog="""\b
+Examples:
+  shakeout baselines show tcp-throughput
+  shakeout baselines show tcp-throughput --format json | jq '.[].samples'
+""",
+)
 @click.argument("name")
 @format_option
 def show_baseline(name: str, form: str) -> None:

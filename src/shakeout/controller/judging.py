@@ -50,7 +50,7 @@ class Judge:
         from shakeout.evaluation.judgement import Judgement
 
         if criterion is None:
-            return Judgement(verdict="passed", passed=None, measured=measured, reason=measured.note)
+            return Judgement(verdict="measured", passed=None, measured=measured, reason=measured.note)
         if isinstance(criterion, Baseline):
             return self._compare(measured, criterion)
         return criterion.judge(measured)

@@ -18,7 +18,8 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """A measured value, the limit that it was held against, and the verdict; true if it counts as passed.
 
     Attributes:
-        verdict: "inconclusive": the uncertainty is too great to say.
+        verdict: "inconclusive": the uncertainty is too great to say; "recorded": as a baseline; "measured": there was
+            nothing to hold it against.
         passed: what counts; None: there was nothing to hold it against.
         measured: the value, in the unit of the limit.
         limit: in words: "≥ 9 Gbit/s".
@@ -29,7 +30,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
         recorded: whether the value is to be (or was) stored as the baseline.
     """
 
-    verdict: Literal["passed", "failed", "inconclusive", "recorded"]
+    verdict: Literal["passed", "failed", "inconclusive", "recorded", "measured"]
     passed: bool | None
     measured: Measured
     limit: str = ""

@@ -242,7 +242,7 @@ class Evaluated(BaseEvent, frozen=True, kw_only=True, omit_defaults=True, tag="e
     name: str
     #: None: nothing to hold it against.
     passed: bool | None = None
-    #: "passed", "failed", "inconclusive", or "recorded" as a baseline.
+    #: "passed", "failed", "inconclusive", "recorded" as a baseline, or "measured" where nothing was to be kept.
     verdict: str = "passed"
     value: float
     #: "1" for a plain number.
