@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -69,15 +69,23 @@ class Liar:
         self.path = str(path)
         self._lie = lie
         self._whole = whole
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(self.path)
-        self._listener.listen(8)
+        self._listener = self._listen()
         self._connected: list[socket.socket] = []
         #: What the controller said.
         self.heard: list[Any] = []
         self.trouble: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="liar")
         self._thread.start()
+
+    def _listen(self) -> socket.socket:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(self.path)
+        listener.listen(8)
+        return listener
+
+    def _greet(self, connected: socket.socket) -> socket.socket:
+        """What comes before the first message."""
+        return connected
 
     def _run(self) -> None:
         try:
@@ -86,6 +94,7 @@ class Liar:
                     connected, _ = self._listener.accept()
                 except OSError:
                     return
+                connected = self._greet(connected)
                 self._connected.append(connected)
                 self._serve(connected)
         except BaseException as error:  # noqa: BLE001 - shown by the test
@@ -108,7 +117,7 @@ class Liar:
                 else:
                     self._lie(message, line)
 
-    def __enter__(self) -> Liar:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
