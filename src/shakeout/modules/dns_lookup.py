@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from shakeout.errors import BadParameters, ModuleFailed
 from shakeout.modules.base import BaseTestModule
-from shakeout.modules.endpoints import Latency, endpoint, latency, told
+from shakeout.modules.durations import Durations, Latency
+from shakeout.modules.endpoints import count_reason, endpoint, told
 from shakeout.params import (
     BoolParam,
     ChoiceParam,
@@ -131,7 +132,7 @@ class DnsLookup(BaseTestModule):
             protocol=self.protocol, size=0, resent=0, latency_ms=None, errors={},
         )  # fmt: skip
         self._res_data = result
-        times: list[float] = []
+        times = Durations()
         series = None
         begin, number = time.monotonic(), 0
         try:
@@ -140,14 +141,14 @@ class DnsLookup(BaseTestModule):
                 number += 1
                 reply = self._one(result)
                 if reply is not None:
-                    times.append(reply.seconds)
+                    times.add(reply.seconds)
                     series = series or self.series("lookups", latency="s")
                     series.add(latency=reply.seconds)
         except KeyboardInterrupt:
             if not result["lookups"] + result["failed"]:
                 raise ModuleFailed(f"no lookup of {self.name} was answered before it was stopped") from None
         finally:
-            result["latency_ms"] = latency(times)
+            result["latency_ms"] = times.told()
         self._judge(result)
         return result
 
@@ -166,7 +167,7 @@ class DnsLookup(BaseTestModule):
             why = str(error)
         if why:
             result["failed"] += 1
-            result["errors"][why] = result["errors"].get(why, 0) + 1
+            count_reason(result["errors"], why)
         else:
             result["lookups"] += 1
         return reply

@@ -13,6 +13,8 @@ SocketAddress: TypeAlias = Any
 
 #: Peers that a result names; more are counted only.
 MAX_PEERS = 1000
+#: Reasons for failures that a result tells apart.
+MAX_REASONS = 100
 
 
 class Spread(TypedDict):
@@ -32,24 +34,6 @@ def spread(seconds: list[float]) -> Spread | None:
         avg=round(sum(seconds) / len(seconds) * 1e3, 3),
         max=round(max(seconds) * 1e3, 3),
     )
-
-
-class Latency(Spread):
-    """Durations of many of a kind, in milliseconds, with how long half, 95 % and 99 % took at most."""
-
-    p50: float
-    p95: float
-    p99: float
-
-
-def latency(seconds: list[float]) -> Latency | None:
-    """The spread of *seconds* with percentiles (of the values themselves, by nearest rank), None if there are none."""
-    whole = spread(seconds)
-    if whole is None:
-        return None
-    ordered = sorted(seconds)
-    p50, p95, p99 = (round(ordered[max(0, -(-len(ordered) * percent // 100) - 1)] * 1e3, 3) for percent in (50, 95, 99))
-    return Latency(**whole, p50=p50, p95=p95, p99=p99)
 
 
 def endpoint(address: SocketAddress) -> str:
@@ -124,6 +108,13 @@ def announce(sock: socket.socket) -> tuple[str, int]:
 def plain_peer(address: SocketAddress) -> str:
     """A peer's endpoint; an IPv4 one that came through an IPv6 socket as the IPv4 one it is."""
     return endpoint((address[0].removeprefix("::ffff:"), address[1])) if "." in address[0] else endpoint(address)
+
+
+def count_reason(errors: dict[str, int], why: str) -> None:
+    """Count one more failure for the reason *why* in *errors*, which does not grow without end."""
+    if why not in errors and len(errors) >= MAX_REASONS:
+        why = "other reasons"
+    errors[why] = errors.get(why, 0) + 1
 
 
 def told(errors: Counter[str]) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from shakeout.errors import BadParameters, JobError, ModuleFailed
 from shakeout.modules.base import BaseTestModule
-from shakeout.modules.endpoints import Latency, latency, reason, told
+from shakeout.modules.durations import Durations, Latency
+from shakeout.modules.endpoints import count_reason, reason, told
 from shakeout.modules.http_checks import find_json, parse_statuses, parse_url, same
 from shakeout.modules.http_checks import told as ranges_told
 from shakeout.params import (
@@ -224,7 +225,7 @@ class _Work:
         )  # fmt: skip
         self._context = _context(module) if target.tls else None
         self._lock = threading.Lock()
-        self._times: dict[str, list[float]] = {"total_ms": [], "first_byte_ms": [], "connect_ms": []}
+        self._times = {"total_ms": Durations(), "first_byte_ms": Durations(), "connect_ms": Durations()}
         self._series = module.series("requests", latency="s", status="1")
         self._next = 0
         self._begin = time.monotonic()
@@ -255,8 +256,8 @@ class _Work:
 
     def told(self) -> HttpGetResult:
         """The result, with the times of all."""
-        for name, seconds in self._times.items():
-            self.result[name] = latency(seconds)  # type: ignore[literal-required]
+        for name, durations in self._times.items():
+            self.result[name] = durations.told()  # type: ignore[literal-required]
         return self.result
 
     def _client(self) -> Client:
@@ -312,7 +313,7 @@ class _Work:
         result = self.result
         if why:
             result["failed"] += 1
-            result["errors"][why] = result["errors"].get(why, 0) + 1
+            count_reason(result["errors"], why)
         else:
             result["requests"] += 1
         if answer is None:
@@ -322,10 +323,10 @@ class _Work:
         result["url"], result["redirects"], result["tls"] = answer.url, answer.redirects, answer.tls
         result["status"], result["headers"] = answer.status, answer.headers
         result["body"] = answer.body.decode(errors="replace")
-        self._times["total_ms"].append(answer.total_s)
-        self._times["first_byte_ms"].append(answer.first_byte_s)
+        self._times["total_ms"].add(answer.total_s)
+        self._times["first_byte_ms"].add(answer.first_byte_s)
         if answer.connect_s is not None:
-            self._times["connect_ms"].append(answer.connect_s)
+            self._times["connect_ms"].add(answer.connect_s)
         self._series.add(latency=answer.total_s, status=answer.status)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
-from shakeout.modules.endpoints import MAX_PEERS, SocketAddress, reason
+from shakeout.modules.endpoints import MAX_PEERS, SocketAddress, count_reason, reason
 
 if TYPE_CHECKING:
     from shakeout.modules.http_serve import HttpServeResult
@@ -134,7 +134,7 @@ class Server:
         why = error.reason if isinstance(error, ssl.SSLError) else ""
         why = why or (reason(error) if isinstance(error, OSError) else str(error)[:100])
         with self._lock:
-            self._result["errors"][why] = self._result["errors"].get(why, 0) + 1
+            count_reason(self._result["errors"], why)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

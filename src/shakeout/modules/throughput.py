@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from shakeout.errors import BadParameters, ModuleFailed
 from shakeout.modules.base import BaseTestModule
-from shakeout.modules.endpoints import announce, bound, endpoint, reason, resolve
+from shakeout.modules.endpoints import announce, bound, count_reason, endpoint, reason, resolve
 from shakeout.params import (
     BoolParam,
     ChoiceParam,
@@ -39,7 +39,8 @@ class ThroughputClient(BaseTestModule):
     ends, how much the rate varied, for TCP retransmits, for UDP loss, reordering, duplicates and jitter,
     and whether the way or one of the ends was the limit: a Python sends some 20 Gbit/s over TCP and
     150,000 datagrams a second on one CPU; `IperfClient` sends more. Each interval is a sample in the
-    run's journal, of the series "throughput" (and "throughput_back"). ``job.kill(signal.SIGINT)`` ends it with what came so far.
+    run's journal, of the series "throughput" (and "throughput_back"). ``job.kill(signal.SIGINT)`` ends
+    it with what came so far.
 
     Example:
         >>> server = m2.run(ThroughputServer(), bg=True)
@@ -245,7 +246,7 @@ class ThroughputServer(BaseTestModule):
                                 raise ModuleFailed(f"no client came within {self.timeout:g} s")
                             session.run()
                         except PeerGone as error:
-                            result["errors"][str(error)] = result["errors"].get(str(error), 0) + 1
+                            count_reason(result["errors"], str(error))
                             continue
                         self._count(result, session)
                         if session.interrupted:

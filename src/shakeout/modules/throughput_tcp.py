@@ -55,6 +55,7 @@ class _Threads:
         self.error = ""
         self._socks = socks
         self._stopping = False
+        self._ceased = threading.Event()
         self._threads = [threading.Thread(target=self._guard, args=(number,)) for number in range(len(socks))]
 
     def start(self) -> None:
@@ -67,6 +68,7 @@ class _Threads:
     def cease(self) -> None:
         """Have all threads end as soon as they can; `stop` waits for it."""
         self._stopping = True
+        self._ceased.set()
 
     def stop(self) -> None:
         """End all threads; may be called again."""

@@ -6,6 +6,7 @@ a measurement is told with its result.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -30,6 +31,10 @@ _BUFFER: Final = 4 << 20
 _SO_RCVBUFFORCE: Final = 33
 #: Datagrams that are sent at once, if the sender has fallen behind its rate.
 _BURST: Final = 64
+#: Errors after which the next datagram may well be sent.
+_PASSING: Final = frozenset({errno.ECONNREFUSED, errno.EAGAIN, errno.ENOBUFS, errno.EHOSTUNREACH, errno.ENETUNREACH})
+#: Seconds of a pause that can be cut short; waiting for that is not as exact.
+_LONG: Final = 0.05
 #: Seconds after which a waiting receiver looks whether it is to end.
 _LOOK: Final = 0.2
 #: Seconds for which late datagrams are waited for.
@@ -110,9 +115,9 @@ class UdpSender(_Threads):
             if each:
                 due = min(_BURST, int((time.monotonic() - begin) * each) + 1 - sent)
                 if due <= 0:
-                    time.sleep(max(0.0, begin + sent / each - time.monotonic()))
+                    self._pause(begin + sent / each - time.monotonic())
                     continue
-                if (time.monotonic() - begin) * each - sent > each:
+                if (time.monotonic() - begin) * each - sent > max(each, _BURST):
                     begin += 1.0  # a second behind: what could not be sent is not made up for
             for _ in range(due):
                 if phase != self._phase:
@@ -125,13 +130,21 @@ class UdpSender(_Threads):
                 self.counts[number] += plan.length
             sent += due
 
+    def _pause(self, seconds: float) -> None:
+        if seconds > _LONG:
+            self._ceased.wait(seconds)
+        elif seconds > 0:
+            time.sleep(seconds)
+
     def _send(self, sock: socket.socket, data: bytearray, peer: SocketAddress) -> bool:
         try:
             if peer is None:
                 sock.send(data)
             else:
                 sock.sendto(data, peer)
-        except (ConnectionRefusedError, BlockingIOError) as error:
+        except OSError as error:
+            if error.errno not in _PASSING:
+                raise
             self.error = self.error or reason(error)  # told about an earlier one; this one was not sent
             return False
         return True

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shakeout.errors import BadParameters
-from shakeout.modules import HttpGet, HttpServe
-from shakeout.modules.endpoints import latency
+from shakeout.modules import HttpGet, HttpServe, durations
+from shakeout.modules.durations import Durations
 from shakeout.modules.http_checks import find_json, parse_statuses, parse_url, same, told
 from shakeout.modules.http_server import inside
 
@@ -99,11 +99,27 @@ def test_values_are_compared_as_json_has_them() -> None:
 
 @given(st.lists(st.floats(1e-6, 10), min_size=1, max_size=200))
 def test_percentiles_are_values(seconds: list[float]) -> None:
-    found = latency(seconds)
+    all_of_them = Durations()
+    for value in seconds:
+        all_of_them.add(value)
+    found = all_of_them.told()
     assert found is not None
     assert found["min"] <= found["p50"] <= found["p95"] <= found["p99"] <= found["max"]
     assert found["p50"] in [round(value * 1e3, 3) for value in seconds]
     assert sum(round(value * 1e3, 3) <= found["p95"] for value in seconds) >= 0.95 * len(seconds)
+
+
+def test_millions_of_durations_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(durations, "KEPT", 1000)
+    many = Durations()
+    for number in range(50_000):
+        many.add(number / 1000)
+    found = many.told()
+    assert found is not None
+    assert (found["min"], found["max"], found["avg"]) == (0.0, 49999.0, 24999.5)
+    assert found["p50"] == pytest.approx(25000, rel=0.1)
+    assert found["p99"] == pytest.approx(49500, rel=0.01)
+    assert len(many._kept) == 1000
 
 
 def test_only_what_is_inside_the_folder_is_served(tmp_path: Path) -> None:
