@@ -61,7 +61,7 @@ class Doorway:
 def doorway(tmp_path: Path) -> Iterator[Doorway]:
     loop = LoopThread()
     try:
-        yield Doorway(tmp_path / "made" / "shakeout" / "agent", loop)
+        yield Doorway(tmp_path / ("long" * 30) / "shakeout" / "agent", loop)
     finally:
         loop.close()
 

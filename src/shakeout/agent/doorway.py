@@ -31,11 +31,11 @@ def enter(ready: Callable[[], None], connection: str = "", state: Path | None = 
     folder = StateFolder(state or default_state())
     said, saying = os.pipe()
     try:
-        with folder.alone():
-            control = _knock(folder.socket)
-            listener = None if control is not None else _listen(folder.socket)
+        with folder.alone(), folder.short_socket() as path:
+            control = _knock(path)
+            listener = None if control is not None else _listen(path)
             if control is None:
-                control = _knock(folder.socket)
+                control = _knock(path)
                 assert control is not None
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
@@ -55,23 +55,23 @@ def enter(ready: Callable[[], None], connection: str = "", state: Path | None = 
     os._exit(0)
 
 
-def _knock(path: Path) -> socket.socket | None:
+def _knock(path: str) -> socket.socket | None:
     """A connection to the agent; None if there is none."""
     control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        control.connect(str(path))
+        control.connect(path)
     except (FileNotFoundError, ConnectionRefusedError):
         control.close()
         return None
     return control
 
 
-def _listen(path: Path) -> socket.socket:
-    path.unlink(missing_ok=True)  # of an agent that was killed
+def _listen(path: str) -> socket.socket:
+    Path(path).unlink(missing_ok=True)  # of an agent that was killed
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
-        listener.bind(str(path))
+        listener.bind(path)
     finally:
         os.umask(before)
     listener.listen(64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -13,17 +14,33 @@ from shakeout.errors import LeaseHeld
 
 _DOOR = "door"
 _SOCKET = "agent.sock"
+#: Folders above that nobody else has.
+_OURS = ("shakeout", "agent")
 
 
 def default_state() -> Path:
     """The folder of the agent's lease and undo log: one for each user, however many agents are started.
 
-    Not below /run, because changed files have to be put back after a crash of the machine, too.
+    Not below /run, because changed files have to be put back after a crash of the machine, too. A user's home may be
+    on several machines, so the machine's name is part of it.
     """
     if os.geteuid() == 0:
         return Path("/var/lib/shakeout/agent")
     base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local/state") / "shakeout/agent"
+    return (Path(base) if base else Path.home() / ".local/state") / "shakeout/agent" / os.uname().nodename
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder *path*, if it is not there.
+
+    Raises:
+        OSError: it cannot be made; or somebody else can write there, and so have the agent "undo" whatever they like.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = path.stat()
+    if found.st_uid not in (0, os.geteuid()) or found.st_mode & 0o022:
+        text = "it belongs to, or can be written by, another user, and what it says is done at the next start"
+        raise PermissionError(errno.EPERM, text, str(path))
 
 
 class StateFolder:
@@ -51,6 +68,15 @@ class StateFolder:
         finally:
             os.close(fd)
 
+    @contextmanager
+    def short_socket(self) -> Iterator[str]:
+        """The path of the socket for connect and bind, however long the folder's own path is; while it is there."""
+        place = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield f"/proc/self/fd/{place}/{_SOCKET}"
+        finally:
+            os.close(place)
+
     def remove(self) -> None:
         """Remove what says nothing any more; to be called `alone`."""
         self.socket.unlink(missing_ok=True)
@@ -70,14 +96,17 @@ class StateFolder:
             lease.release()
         _drop(self.path / _DOOR)
         with suppress(OSError):  # there is something else in one of them
-            for folder in (self.path, self.path.parent, *self._made[1:]):
+            self.path.rmdir()
+            for folder in self.path.parents:
+                if folder.name not in _OURS and folder not in self._made:
+                    break
                 folder.rmdir()
 
 
 def _lock(path: Path) -> int:
     """A descriptor of the file *path*, locked; made, with its folder, if need be."""
     while True:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except FileNotFoundError:

@@ -66,6 +66,8 @@ def shell(ctx: click.Context, run: str, host: str) -> None:
         with _terminal_of(attachment) if on_terminal else contextlib.nullcontext():
             status = attachment.run()
     except AgentUnreachable as error:
+        if not book.hosts[host].startswith("unix:"):
+            raise
         raise UsageError(_gone(folder.name, host)) from error
     except HostLost as error:
         raise HostLost(f"the shell has ended, because the host is gone ({error})") from error

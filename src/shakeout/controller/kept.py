@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shakeout.controller.hostbook import HostBook, read_book
-from shakeout.errors import AgentUnreachable, HostError, UndoFailed
+from shakeout.errors import AgentUnreachable, HostError, LeaseHeld, UndoFailed
 from shakeout.hosts.dialing import Access, dial, parse_endpoint
 from shakeout.hosts.loop import LoopThread
 from shakeout.hosts.session import Session
@@ -60,14 +60,19 @@ def give_back_earlier(folder: Path, access: Access | None = None) -> None:
 
 
 def _put_back(name: str, address: str, run: str, loop: LoopThread, access: Access | None) -> list[str]:
+    endpoint = parse_endpoint(address)
     try:
-        session = Session(name, connect(address, access), loop.reactor, run=run)
-    except AgentUnreachable:
-        return []  # its next start puts the host back
+        session = Session(name, dial(endpoint, access or Access()), loop.reactor, run=run)
+    except AgentUnreachable as error:
+        if endpoint.via == "unix":
+            return []  # there is no agent, and its next start puts the host back
+        return [f"{name}: {error}; its agent, if it still runs, goes on keeping the host"]
     try:
         session.begin()
         session.welcome()
         ended = session.end()
+    except LeaseHeld:
+        return []  # the agent that kept it is gone, the next one has put it back, and somebody else has it
     except HostError as error:
         return [str(error)]
     return [f"{name}: {step.text}: {step.error}" for step in ended.steps if step.error]

@@ -100,7 +100,7 @@ def _held(folder: str, sha: str) -> str:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
         return ""
-    fcntl.flock(fd, fcntl.LOCK_SH)
+    _lock(fd, fcntl.LOCK_SH)
     try:
         still = os.path.samestat(os.fstat(fd), os.stat(path))  # noqa: PTH116
     except OSError:
@@ -110,6 +110,14 @@ def _held(folder: str, sha: str) -> str:
         return ""
     os.utime(fd)
     return path
+
+
+def _lock(fd: int, how: int) -> None:
+    """Lock, where that can be done: not every network file system can."""
+    try:
+        fcntl.flock(fd, how)
+    except OSError:
+        pass
 
 
 def _receive(folder: str) -> str:
@@ -126,7 +134,7 @@ def _receive(folder: str) -> str:
         raise ValueError("the bundle arrived damaged")
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one unpacks at a time
+        _lock(lock, fcntl.LOCK_EX)  # one unpacks at a time
         if not (path := _held(folder, head[0])):  # somebody else may have brought it meanwhile
             _unpack(folder, head[0], data)
             path = _held(folder, head[0])
@@ -186,7 +194,7 @@ def _prune(folder: str, used: str) -> None:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(entry.path, ignore_errors=True)
-        except BlockingIOError:
-            pass  # an agent runs from it
+        except OSError:
+            pass  # an agent runs from it; or locks are unknown here, and nobody knows
         finally:
             os.close(fd)

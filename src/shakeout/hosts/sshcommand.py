@@ -77,7 +77,9 @@ def command_line(ssh: Sequence[str], address: str, user: str, remote: str) -> li
         "ConnectTimeout": str(CONNECT_TIMEOUT),
         "ServerAliveInterval": str(ALIVE_EVERY),
         "ServerAliveCountMax": str(ALIVE_MISSED),
+        "ControlMaster": "no",  # one that is there is used; but ours ends with its host, and all that it carried
         "ClearAllForwardings": "yes",  # several connections could not all have a port
+        "ForwardAgent": "no",  # neither this host nor whoever else uses it shall have the user's keys
         "ForwardX11": "no",
         "PermitLocalCommand": "no",
         "RemoteCommand": "none",
