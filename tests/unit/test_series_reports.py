@@ -62,6 +62,14 @@ def test_the_figures_stand_below_their_job(tmp_path: Path) -> None:
     )
 
 
+def test_of_values_that_are_all_the_same_there_is_no_more_to_say(tmp_path: Path) -> None:
+    outcome = run_of(stored(tmp_path, "idle", [0.0, 0.0, 0.0], unit="%"), folder=tmp_path)
+    assert "        Series idle v: 3 samples in 2.00 s, always 0 %" in list(lines(outcome))
+    page = html(outcome)
+    assert "always 0 %" in page
+    assert "<polyline" not in page
+
+
 def test_of_a_job_that_was_cut_short_there_is_what_there_is(tmp_path: Path) -> None:
     shown = list(lines(run_of(stored(tmp_path, "wait", [4.0]), folder=tmp_path, finished=False)))
     assert "    Host m1 Job 1 measure did not finish" in shown

@@ -27,7 +27,8 @@ class ChartView(msgspec.Struct, frozen=True, kw_only=True):
     #: At the upper and the lower edge, with the unit.
     high: str
     low: str
-    chart: Chart
+    #: None where all values are the same: the figures say it all.
+    chart: Chart | None
 
 
 def charts(part: PartOutcome, room: int) -> tuple[tuple[ChartView, ...], int]:
@@ -44,6 +45,11 @@ def charts(part: PartOutcome, room: int) -> tuple[tuple[ChartView, ...], int]:
         if len(views) >= room:
             missing += 1
             continue
+        title = one_line(series.name if len(series.started.columns) == 1 else f"{series.name} {column}")
+        figures = in_words(found, series.started.columns[column], series.duration_s)
+        if found.count > 1 and found.minimum == found.maximum:
+            views.append(ChartView(owner=owner, title=title, figures=figures, high="", low="", chart=None))
+            continue
         factor, unit = scale(found, series.started.columns[column])
         try:
             drawn = chart(view.points(column), begin, end, found.minimum or 0.0, found.maximum or 0.0)
@@ -52,8 +58,8 @@ def charts(part: PartOutcome, room: int) -> tuple[tuple[ChartView, ...], int]:
         views.append(
             ChartView(
                 owner=owner,
-                title=one_line(series.name if len(series.started.columns) == 1 else f"{series.name} {column}"),
-                figures=in_words(found, series.started.columns[column], series.duration_s),
+                title=title,
+                figures=figures,
                 high=f"{number(drawn.high * factor)} {unit}".strip(),
                 low=f"{number(drawn.low * factor)} {unit}".strip(),
                 chart=drawn,

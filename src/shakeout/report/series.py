@@ -101,9 +101,11 @@ def in_words(found: Statistics, unit: str, duration_s: float) -> str:
         "p99": found.p99,
     }  # fmt: skip
     factor, shown = scale(found, unit)
+    over = f" in {seconds(duration_s)}" if duration_s else ""
+    if found.count > 1 and found.minimum == found.maximum:
+        return f"{found.count} samples{over}, always {number(found.minimum * factor)} {shown}".rstrip()
     words = [f"{name} {number(value * factor)}" for name, value in figures.items() if value is not None]
     words[0] += f" {shown}" if shown else ""
-    over = f" in {seconds(duration_s)}" if duration_s else ""
     return f"{found.count} sample{'s' if found.count > 1 else ''}{over}, {', '.join(words)}"
 
 
