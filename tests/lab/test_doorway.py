@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from shakeout.agent.lease import Lease
+from shakeout.agent.statefolder import make_folder
 from shakeout.errors import HostError
+from shakeout.hosts.look import Look
 from shakeout.hosts.loop import LoopThread
 from shakeout.testing import Connected
 from shakeout.wire.transports import PipesTransport
@@ -163,3 +165,42 @@ def test_the_process_that_sshd_started_is_killed(doorway: Doorway) -> None:
         os.close(agent)
     assert not doorway.state.exists()
     connected.session.leave()
+
+
+def test_what_the_agent_tells_when_nobody_hears_it_any_more(doorway: Doorway) -> None:
+    """The pipe of its standard error went with the connection that has started it."""
+    first, one = doorway.connect("one")
+    second, transport = doorway.process()
+    with Look("two", transport, owner="anna@desk") as look:
+        look.reserve(3600)
+        one.end()
+        assert first.wait(10) == 0
+        third, another = doorway.process()
+        with Look("three", another, owner="ben@desk") as other:
+            assert other.unreserve(force=True)["owner"] == "anna@desk"  # which the agent tells
+        assert third.wait(10) == 0
+    assert second.wait(10) == 0
+
+
+def test_jobs_do_not_have_what_the_login_had(doorway: Doorway, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = {"SSH_AUTH_SOCK": "/x", "SSH_CONNECTION": "x", "NOTIFY_SOCKET": "/y", "SHAKEOUT_CERTS": "/z"}
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    front, connected = doorway.connect()
+    had = connected.host.run("env").stdout or "nothing"
+    assert [name for name in secrets if name in had] == []
+    connected.end()
+    front.wait(10)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o720])
+def test_a_state_folder_that_others_can_write_to(mode: int, doorway: Doorway) -> None:
+    """They could write there what the agent "undoes" at its next start."""
+    doorway.state.mkdir(parents=True)
+    doorway.state.chmod(mode)
+    (doorway.state / "undo.log").write_text('{"op":"argv","argv":["touch","/tmp/shakeout-pwned"]}')
+    with pytest.raises(HostError):
+        doorway.connect()
+    assert [entry.name for entry in doorway.state.iterdir()] == ["undo.log"]
+    with pytest.raises(PermissionError, match="can be written by, another user"):
+        make_folder(doorway.state)

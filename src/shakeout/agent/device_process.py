@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from shakeout.agent.rights import without_rights
+from shakeout.agent.telling import tell
 from shakeout.agent.undo import UndoLog
 from shakeout.devices.base import Device
 from shakeout.devices.carrier import links_with
@@ -141,7 +142,7 @@ def fork(channel: socket.socket, post: Post) -> int:
         _leave_the_agent(channel)
         _serve(channel, post)
     except BaseException as error:  # noqa: BLE001 - the edge of a process; who waits for an answer sees its end
-        sys.stderr.write(f"shakeout: the device process has ended: {type(error).__name__}: {error}\n")
+        tell(f"the device process has ended: {type(error).__name__}: {error}")
     finally:
         os._exit(0)
 

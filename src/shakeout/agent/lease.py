@@ -13,7 +13,10 @@ from shakeout.errors import LeaseHeld
 
 
 class Lease:
-    """A lock on a file; its content says who holds it, and the file's time since when."""
+    """A lock on a file; its content says who holds it, and the file's time since when.
+
+    Nobody else can open the file: whoever can read one can lock it.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -45,7 +48,7 @@ class Lease:
     def _open(self) -> int:
         """The file, made with its folder if need be; -1 if that has just been removed."""
         try:
-            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(self.path), 0o700, exist_ok=True)  # noqa: PTH103, PTH120
             return -1
@@ -60,7 +63,7 @@ class Lease:
     @property
     def identity(self) -> str:
         """What tells this lock from all others of this machine, whoever asks and by whatever name."""
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             found = os.fstat(fd)
         finally:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 
 from shakeout.agent.server import Agent, Peer
 from shakeout.agent.standalone import make_agent
 from shakeout.agent.statefolder import StateFolder
+from shakeout.agent.telling import tell
 from shakeout.processes.namespaces import set_process_name
 from shakeout.wire.messages import SyncReply
 from shakeout.wire.reactor import READ, Reactor
@@ -39,8 +39,7 @@ def receive(listener: socket.socket, folder: StateFolder) -> None:
     try:
         agent.reactor.run()
         if agent.trouble:
-            sys.stderr.write(f"shakeout: {agent.trouble}\n")
-            sys.stderr.flush()
+            tell(agent.trouble)
     finally:
         agent.close()
         with folder.alone():

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from pathlib import Path
 
 import msgspec
 
+from shakeout.agent.telling import tell
 from shakeout.errors import UsageError
 from shakeout.wire.messages import Reservation
 
@@ -79,7 +79,7 @@ class ReservationFile:
             if not force:
                 self._check_owner(owner)
             who = printable(owner, LONGEST_OWNER) or "somebody"
-            sys.stderr.write(f"shakeout: {who} has ended the reservation of {before.owner} ({before.reason})\n")
+            tell(f"{who} has ended the reservation of {before.owner} ({before.reason})")
         self._path.unlink(missing_ok=True)
         return before
 
@@ -107,7 +107,7 @@ class ReservationFile:
             with self._path.open("rb") as file:
                 note = msgspec.json.decode(file.read(_LONGEST_FILE), type=_Note)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-            sys.stderr.write(f"shakeout: {self._path} is no reservation, so the host is free for all: {error}\n")
+            tell(f"{self._path} is no reservation, so the host is free for all: {error}")
             return None
         owner, reason = printable(note.owner, LONGEST_OWNER), printable(note.reason, LONGEST_REASON)
         return _Note(owner, reason, note.until) if owner else None

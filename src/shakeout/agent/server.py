@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from shakeout.agent.look import Look
 from shakeout.agent.properties import Value
 from shakeout.agent.reservation import LONGEST_OWNER, ReservationFile, described, printable
 from shakeout.agent.session import Session, home_directory
+from shakeout.agent.telling import tell
 from shakeout.agent.undo import UndoLog, boot_id, failures, replay
 from shakeout.errors import LeaseHeld
 from shakeout.processes.strays import kill_marked
@@ -69,6 +69,8 @@ class Agent:
         self._holder: Session | None = None
         #: What the holder's controller is called, and since when it has the host.
         self._controller, self._since = "", 0.0
+        #: Who the holder's connection said is there.
+        self._identity = ""
         self._kept = False
         self.reservation = ReservationFile(state / "reservation")
         self._line = Line(
@@ -103,7 +105,7 @@ class Agent:
         if len(mark) == _MARK_SIZE and mark.isalnum():
             kill_marked(mark)
         for text in failures(replay(UndoLog(self.undo_path))):
-            sys.stderr.write(f"shakeout: could not be put back after the last agent was killed: {text}\n")
+            tell(f"could not be put back after the last agent was killed: {text}")
         self._mark_path.unlink(missing_ok=True)
 
     def listen(self, listener: socket.socket) -> None:
@@ -168,8 +170,8 @@ class Agent:
         owner = peer.identity or printable(hello.owner, LONGEST_OWNER)
         if hello.role == "look":
             return Look(self, peer.connection, owner)
-        if self._holder is not None and self._kept and hello.run == self._holder.run:
-            return self._take_over(peer, hello)
+        if self._holder is not None and self._kept and hello.run == self._holder.run and self._is_holders(peer):
+            return self._take_over(peer, hello, owner)
         before = self._line.before(owner)
         answer: Session | Refused = self._later(before) if before else self._begin(peer, hello, owner)
         if isinstance(answer, Session) or not hello.wait:
@@ -189,8 +191,7 @@ class Agent:
             return Refused("reserved", f"the host is {described(kept_for)}", holder=kept_for.owner)
         if self._holder is not None:
             return Refused("lease", f"the host is held by {self.holder()}", holder=self._controller)
-        controller = printable(hello.controller, 400)
-        controller = f"{owner} ({controller})" if owner else controller
+        controller = _called(hello, owner)
         try:
             self._lease.take(controller)
         except LeaseHeld as error:
@@ -204,7 +205,7 @@ class Agent:
         except BaseException:
             self._lease.release()
             raise
-        self._controller, self._since = controller, time.time()
+        self._controller, self._since, self._identity = controller, time.time(), peer.identity
         return self._holder
 
     def _admit(self, turn: Waiting) -> Refused | None:
@@ -238,21 +239,27 @@ class Agent:
         """Somebody has made or ended a reservation: others may be next."""
         self.reactor.call_soon(self._line.advance)
 
-    def _take_over(self, peer: Peer, hello: Hello) -> Session:
+    def _take_over(self, peer: Peer, hello: Hello, owner: str) -> Session:
         """The run that has kept the host is back: what it left is its own again, to be ended and undone."""
         kept = self._holder
         assert kept is not None
         self._kept = False
-        self._controller = hello.controller
+        self._controller, self._identity = _called(hello, owner), peer.identity
         self._holder = Session(self, peer.connection, hello.run, kept.mark, attached=False, kept=kept)
         return self._holder
 
     def _attach(self, peer: Peer, hello: Hello) -> Session | Refused:
         holder = self._holder
         if holder is None or holder.run != hello.run:
-            return Refused("role", f"run {hello.run} does not hold this host; nothing to attach to")
+            return Refused("role", f"run {printable(hello.run, 100)} does not hold this host; nothing to attach to")
+        if not self._is_holders(peer):
+            return Refused("role", f"run {holder.run} is not {peer.identity}'s, but {self._controller}'s")
         self._attached += 1
         return Session(self, peer.connection, hello.run, f"{holder.mark}-{self._attached}", attached=True)
+
+    def _is_holders(self, peer: Peer) -> bool:
+        """Whether *peer* may have what is the holder's: who knows the name of a run need not be the one who runs it."""
+        return peer.identity in ("", self._identity)
 
     def greeting(self, hello: Hello, session: Session | Look) -> Welcome:
         """The welcome of an open session."""
@@ -339,6 +346,12 @@ class Peer:
         if self._session is not None:
             self._session.close()
             self._agent.release(self._session)
+
+
+def _called(hello: Hello, owner: str) -> str:
+    """How others are told who has the host."""
+    controller = printable(hello.controller, 400)
+    return f"{owner} ({controller})" if owner else controller
 
 
 def _watch_process(pid: int, reactor: Reactor, on_end: Callable[[], None]) -> int:

@@ -6,7 +6,6 @@ import os
 import resource
 import signal
 import socket
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +15,8 @@ from shakeout.agent.properties import collect
 from shakeout.agent.server import Agent
 from shakeout.agent.servicemanager import notify
 from shakeout.agent.session import home_directory
+from shakeout.agent.statefolder import make_folder
+from shakeout.agent.telling import tell
 from shakeout.agent.zygote import set_environment, start_zygote
 from shakeout.errors import HostError, UsageError
 from shakeout.modules import runner
@@ -28,8 +29,9 @@ from shakeout.wire.reactor import Reactor
 _OWN = ("SHAKEOUT_", "PYTHON", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_")
 
 
-#: Of whoever started the agent, as is SSH_AUTH_SOCK; besides, bash reads .bashrc before each job if it sees these.
-_OF_THE_LOGIN = frozenset(("SSH_CLIENT", "SSH2_CLIENT", "SSH_CONNECTION", "SSH_ORIGINAL_COMMAND", "SSH_TTY"))
+#: Of the login that has started the agent, which serves others, too: they shall not have its keys, say. Besides, bash
+#: reads .bashrc before each job if it sees some of these.
+_OF_THE_LOGIN = ("SSH_", "SSH2_", "KRB5CCNAME")
 
 
 def serve(
@@ -85,15 +87,10 @@ def serve(
 
 def _gate(agent: Agent, certs: Path, listeners: list[socket.socket]) -> Gate:
     """Made after the zygote, which shall have neither OpenSSL nor the key in its memory."""
-    gate = Gate(agent.reactor, Credentials(certs, "host", _say), agent.serve, _say)
+    gate = Gate(agent.reactor, Credentials(certs, "host", tell), agent.serve, tell)
     for listener in listeners:
         gate.listen(listener)
     return gate
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"shakeout: {text}\n")
-    sys.stderr.flush()
 
 
 def make_agent(state: Path) -> Agent:
@@ -109,7 +106,7 @@ def make_agent(state: Path) -> Agent:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # each running job has three or more
     try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(state)
     except OSError as error:
         raise UsageError(f"{state} cannot be the agent's state directory: {error.strerror}") from error
     runner.warm_up()
@@ -147,8 +144,4 @@ def _alive(path: Path) -> bool:
 
 def _environment() -> dict[str, str]:
     """The variables that jobs start with: the agent's own, which its service manager decides."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("SHAKEOUT_", "PYTHON")) and name not in _OF_THE_LOGIN
-    }
+    return {name: value for name, value in os.environ.items() if not name.startswith((*_OWN, *_OF_THE_LOGIN))}

@@ -36,8 +36,13 @@ def make_folder(path: Path) -> None:
     Raises:
         OSError: it cannot be made; or somebody else can write there, and so have the agent "undo" whatever they like.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = path.stat()
+    while True:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            found = path.stat()
+            break
+        except FileNotFoundError:
+            continue  # an agent that leaves has removed it at this moment
     if found.st_uid not in (0, os.geteuid()) or found.st_mode & 0o022:
         text = "it belongs to, or can be written by, another user, and what it says is done at the next start"
         raise PermissionError(errno.EPERM, text, str(path))

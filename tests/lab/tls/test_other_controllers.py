@@ -1,0 +1,76 @@
+"""Controllers with good certificates that are not the one who has the host: they get what they may, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+import pytest
+from tests.lab.tls.conftest import TlsHost
+
+from shakeout.errors import AgentUnreachable, HostLost, LeaseHeld
+from shakeout.hosts.look import Look
+from shakeout.hosts.loop import LoopThread
+from shakeout.hosts.session import Session
+from shakeout.testing.connection import Connected
+from shakeout.wire.messages import DeviceCall, Entry, GetFiles, PutFiles, SetService, SetSetting, StartJob
+
+
+@pytest.fixture
+def loop() -> Iterator[LoopThread]:
+    thread = LoopThread()
+    yield thread
+    thread.close()
+
+
+def attach(host: TlsHost, loop: LoopThread, who: str, run: str) -> Session:
+    session = Session("m1", host.dial(who), loop.reactor, run=run)
+    session.begin("attach")
+    session.welcome()
+    return session
+
+
+def test_nobody_attaches_to_a_run_of_somebody_else(host: TlsHost, loop: LoopThread) -> None:
+    with Connected("m1", host.dial("desk"), loop.reactor, run="20260101-000000-abcd"):
+        with pytest.raises(AgentUnreachable, match="is not desk2's, but desk"):
+            attach(host, loop, "desk2", "20260101-000000-abcd")
+        attach(host, loop, "desk", "20260101-000000-abcd").leave()
+
+
+def test_nobody_takes_a_host_over_that_somebody_else_has_kept(host: TlsHost, loop: LoopThread) -> None:
+    kept = Connected("m1", host.dial("desk"), loop.reactor, run="kept")
+    kept.session.end(keep=True)
+    with pytest.raises(LeaseHeld, match=r"the host is held by desk "):
+        Connected("m1", host.dial("desk2"), loop.reactor, run="kept")
+    Connected("m1", host.dial("desk"), loop.reactor, run="kept").end()
+
+
+def test_a_name_that_would_rule_terminals(host: TlsHost, loop: LoopThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after the host was kept and taken over again."""
+    monkeypatch.setattr("shakeout.hosts.session.socket.gethostname", lambda: "\x1b]0;boo\x07\nforged")
+    first = Connected("m1", host.dial("desk"), loop.reactor, run="kept")
+    first.session.end(keep=True)
+    again = Connected("m1", host.dial("desk"), loop.reactor, run="kept")
+    with Look("m1", host.dial("desk2")) as look:
+        assert look.holder.startswith("desk (?]0;boo??forged:")
+    again.end()
+
+
+ORDERS: tuple[Callable[[int], msgspec.Struct], ...] = (
+    lambda number: StartJob(number, shell="touch /tmp/commanded"),
+    lambda number: SetSetting(number, "/proc/sys/net/ipv4/ip_forward", b"1"),
+    lambda number: PutFiles(number, "/tmp/commanded", (Entry("", "file", 0o644),)),
+    lambda number: GetFiles(number, "/etc/shakeout/certs/key.pem"),
+    lambda number: DeviceCall(number, 0, "list"),
+    lambda number: SetService(number, "cron", enable=True),
+)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_who_looks_cannot_command(order: Callable[[int], msgspec.Struct], host: TlsHost, loop: LoopThread) -> None:
+    session = Session("m1", host.dial("desk2"), loop.reactor)
+    session.begin("look")  # type: ignore[arg-type]
+    session.welcome()
+    with pytest.raises(HostLost):
+        session.ask(order, 20)
+    assert not host.machine.path("/tmp/commanded").exists()
