@@ -37,6 +37,7 @@ from shakeout.wire.messages import (
     OUTCOME,
     STDOUT,
     Answer,
+    Credit,
     DeviceCall,
     Ended,
     EndSession,
@@ -44,13 +45,16 @@ from shakeout.wire.messages import (
     FileData,
     GetFiles,
     JobDone,
+    JobInput,
     JobStarted,
     Listing,
     Output,
     PutFiles,
+    ReadService,
     ReadSetting,
     Refusal,
     Refused,
+    SetService,
     SetSetting,
     Signal,
     StartJob,
@@ -270,6 +274,41 @@ def test_a_setting_that_is_none(answer: bytes, tmp_path: Path, loop: LoopThread)
         with pytest.raises(ProtocolError):
             connected.host.procfs_set("sys/net/ipv4/ip_forward", 1)
         connected.end()
+
+
+STATE = {"name": "x", "manager": "systemd", "exists": True}
+SERVICE_ANSWERS = [
+    *ANSWERS, pack([STATE]), pack([STATE, 5]), pack([{**STATE, "active": "yes"}] * 2), pack({**STATE, "main_pid": "1"})
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", SERVICE_ANSWERS)
+def test_a_service_that_is_none(answer: bytes, tmp_path: Path, loop: LoopThread) -> None:
+    def lie(message: Any, line: Line) -> None:
+        if isinstance(message, SetService | ReadService):
+            line.say(Answer(message.id, answer))
+        elif isinstance(message, EndSession):
+            line.say(Ended())
+
+    with Liar(tmp_path / "s", lie) as liar, Connected("m1", connect_unix(liar.path), loop.reactor) as host:
+        for ask in (host.service, host.enable_service, host.disable_service):
+            with pytest.raises(ProtocolError):
+                ask("x")
+
+
+def test_credit_that_was_not_due(tmp_path: Path, loop: LoopThread) -> None:
+    """What a job is said to have read has no sense; its input still goes, and its end is its end."""
+    lie = on(StartJob, lambda line: line.say(*(Credit(1, stream, size) for stream in (0, 7) for size in (-5, 1 << 60))))
+
+    def then(message: Any, line: Line) -> None:
+        lie(message, line)
+        if isinstance(message, JobInput) and message.end:
+            line.say(done())
+
+    with Liar(tmp_path / "s", then) as liar:
+        one = Connected("m1", connect_unix(liar.path), loop.reactor)
+        assert one.host.run("cat", stdin=b"x" * 300_000, timeout=PATIENCE).passed
+        one.session.leave()
 
 
 @pytest.mark.parametrize("answer", DEVICE_ANSWERS)
