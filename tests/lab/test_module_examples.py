@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.needs("ping", "unshare", "ip")
+@pytest.mark.needs("ping", "unshare", "ip", "iperf3", "openssl")
 def test_the_examples_of_the_modules_work() -> None:
     program = str(Path(__file__).with_name("module_examples.py"))
     done = subprocess.run(

@@ -47,7 +47,7 @@ _HINTS: Final = (
 
 
 class IperfClient(BaseTestModule):
-    """Measure throughput to an iperf3 server (`IperfServer`) with the program iperf3, version 3.1 or later.
+    """Measure throughput to an iperf3 server (`IperfServer`) with the program iperf3 (3.2 or later; *bidirectional*: 3.7).
 
     The result is an `IperfResult`: what was sent and received in bit/s and bytes, retransmits or jitter
     and loss, CPU load at both ends, the same for each stream, and how much the rate varied. The
