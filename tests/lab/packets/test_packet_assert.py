@@ -23,10 +23,10 @@ SYN = ether(ipv4(tcp(5000, 80, 0x02), 6), 0x0800, dst=ALL)
 
 
 def looks(row: Matched, *frames: bytes, times: int = 1, **options: Any) -> Any:
-    """What a PacketAssert on m2's side of a wire made of frames that come there."""
-    job = row.router.run(PacketAssert(dev="eth0", direction="in", **options), bg=True)
-    job.wait_output("listening on eth0")
-    assert row.m1.run(SendFrames(frames=[frame.hex() for frame in frames], count=times)).passed
+    """What a PacketAssert at one end of a quiet wire made of frames that were sent into the other."""
+    job = row.m1.run(PacketAssert(dev="v0", direction="in", **options), bg=True)
+    job.wait_output("listening on v0")
+    assert row.m1.run(SendFrames(dev="v1", frames=[frame.hex() for frame in frames], count=times)).passed
     if options.get("duration") is None and not job.wait(0.2):
         job.kill(signal.SIGINT)
     assert job.wait(20)
@@ -70,11 +70,9 @@ def test_verdicts(row: Matched, options: dict[str, Any], frames: list[bytes], pa
 
 
 def test_a_failure_says_what_came_instead(row: Matched) -> None:
-    for host in (row.m1, row.router):  # whose greetings would be instead, too
-        host.procfs_set("sys/net/ipv6/conf/eth0/disable_ipv6", 1)
     job = looks(row, HELLO, SYN, filter="udp port 99", count=2, duration=0.2)
     lines = job.error.message.splitlines()
-    assert lines[0].startswith("on eth0 (udp port 99) in 0.2")
+    assert lines[0].startswith("on v0 (udp port 99) in 0.2")
     assert lines[0].endswith(" s: 0 packets were seen, expected are 2")
     assert lines[1] == "instead:"
     assert "  10.0.0.1:5000 > 10.0.0.2:53: UDP, 12 bytes" in lines
@@ -98,16 +96,16 @@ def test_rates_and_samples(row: Matched, recording: Recording) -> None:
     job = looks(row, SYN, times=100, filter="tcp", duration=0.4, rate=(100, 260), interval=0.1)
     assert job.passed, job
     assert job.result["seen"] == 100
-    [finished] = [event for event in recording.of(JobFinished) if (event.host, event.job) == ("router", job.id)]
+    [finished] = [event for event in recording.of(JobFinished) if (event.host, event.job) == ("m1", job.id)]
     assert finished.passed
     job = looks(row, SYN, filter="tcp", duration=0.2, rate=1000)
     assert "packets a second came, expected are at least 1000" in job.error.message
 
 
 def test_a_flood_is_counted_whole_though_there_is_no_room(row: Matched) -> None:
-    job = row.router.run(PacketAssert(dev="eth0", direction="in", filter="tcp", count=200_000, buffer=1), bg=True)
+    job = row.m1.run(PacketAssert(dev="v0", direction="in", filter="tcp", count=200_000, buffer=1), bg=True)
     job.wait_output("listening")
-    sent = row.m1.run(SendFrames(frames=[SYN.hex()], count=200_000), timeout=50)
+    sent = row.m1.run(SendFrames(dev="v1", frames=[SYN.hex()], count=200_000), timeout=50)
     assert sent.result == {"sent": 200_000, "lost": 0}
     job.kill(signal.SIGINT)
     assert job.wait(30)
@@ -116,8 +114,8 @@ def test_a_flood_is_counted_whole_though_there_is_no_room(row: Matched) -> None:
 
 
 def test_an_interface_that_is_down_is_named(row: Matched) -> None:
-    assert row.m1.run("ip link add v0 type veth peer name v1").passed
-    job = row.m1.run(PacketAssert(dev="v0", duration=0.05))
+    assert row.m1.run("ip link add v2 type veth peer name v3").passed
+    job = row.m1.run(PacketAssert(dev="v2", duration=0.05))
     assert job.error.message.endswith("0 packets were seen, expected are at least 1; the interface was down 1 times")
 
 

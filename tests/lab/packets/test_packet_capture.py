@@ -119,16 +119,16 @@ def test_a_flood_is_counted_whole(row: Matched, buffer: int) -> None:
 
 def test_an_interface_that_is_down_and_one_that_goes(row: Matched) -> None:
     m1 = row.m1
-    assert m1.run("ip link add v0 type veth peer name v1 && ip link set v1 up").passed
-    capture = m1.run(PacketCapture(dev="v0", filter="ether proto 0x88b5"), bg=True)
-    capture.wait_output("listening on v0")
-    assert m1.run("ip link set v0 up && ip link set v0 down && ip link set v0 up").passed
-    assert m1.run(SendFrames(dev="v1", frames=[NOISE.hex()], count=3)).passed
-    assert m1.run("ip link set v0 down && ip link del v0").passed
+    assert m1.run("ip link add v2 type veth peer name v3 && ip link set v3 up").passed
+    capture = m1.run(PacketCapture(dev="v2", filter="ether proto 0x88b5"), bg=True)
+    capture.wait_output("listening on v2")
+    assert m1.run("ip link set v2 up && ip link set v2 down && ip link set v2 up").passed
+    assert m1.run(SendFrames(dev="v3", frames=[NOISE.hex()], count=3)).passed
+    assert m1.run("ip link set v2 down && ip link del v2").passed
     assert capture.wait(10)
     assert not capture.passed
     assert capture.error is not None
-    assert capture.error.message == "v0 went away while its packets were captured; 3 were until then"
+    assert capture.error.message == "v2 went away while its packets were captured; 3 were until then"
     assert (capture.result["packets"], capture.result["downs"], capture.result["ended"]) == (3, 3, "gone")
     assert len(capture.artifacts) == 1
 
