@@ -18,6 +18,7 @@ from shakeout.errors import UsageError
 from shakeout.journal.events import (
     ClockMeasured,
     Event,
+    FileTransfer,
     Header,
     HostConnected,
     HostLost,
@@ -659,3 +660,15 @@ def test_two_runs_compared() -> None:
         "4 changed, 2 as before\n"
     )
     assert comparison(before, before).endswith("\n0 changed, 5 as before\n")
+
+
+def test_files_that_a_job_left_are_named_and_hostile_paths_are_not() -> None:
+    def came(artifact: str, job: int = 1) -> FileTransfer:
+        return FileTransfer(part=1, host="m1", direction="receive", source="/tmp/x", job=job, artifact=artifact)
+
+    paths = ["artifacts/m1-job1-x.pcap", "artifacts/../journal.jsonl", "/etc/passwd", ""]
+    outcome = run_of(began("m1", 1), ended("m1", 1), *map(came, paths), came("artifacts/y", job=7))
+    assert outcome.parts[0].jobs[0].artifacts == ("artifacts/m1-job1-x.pcap",)
+    assert "        Files: artifacts/m1-job1-x.pcap" in shown(outcome)
+    assert json.loads(json_report(outcome))["parts"][0]["jobs"][0]["artifacts"] == ["artifacts/m1-job1-x.pcap"]
+    assert "artifacts/m1-job1-x.pcap" in html_page(outcome)

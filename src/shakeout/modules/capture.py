@@ -157,9 +157,8 @@ class _Capture:
             print(f"listening on {self._interface.name}", flush=True)  # noqa: T201 - it is the module's output
             for _ in beat:
                 self._sample()
-            if not ring.gone:
-                ring.stop()
-                self._take()
+            ring.stop()
+            self._take()
             if not self.result["ended"]:
                 self.result["ended"] = "interrupt" if beat.interrupted else "duration"
         finally:
@@ -169,7 +168,7 @@ class _Capture:
     def _take(self) -> None:
         result, files, count = self.result, self._files, self._module.count
         for packet in self._ring.packets():
-            if result["ended"]:
+            if result["ended"] in ("count", "size"):
                 break
             if not files.write(packet):
                 result["ended"] = "size"

@@ -207,9 +207,8 @@ class _Look:
         try:
             for _ in beat:
                 self._sample()
-            if not ring.gone:
-                ring.stop()
-                self._take()
+            ring.stop()
+            self._take()
         finally:
             self._told()
 

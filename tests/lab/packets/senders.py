@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import select
 import socket
+import struct
 from pathlib import Path
 
 from shakeout import BaseTestModule, IntParam, ListParam, StrParam
@@ -40,3 +44,26 @@ class ReadCounters(BaseTestModule):
         for name in ("rx_packets", "tx_packets"):
             counts[name] = int(Path(f"/sys/class/net/{self.dev}/statistics/{name}").read_text())
         return counts
+
+
+class AnswerTunnel(BaseTestModule):
+    """A tun device at whose other end somebody sends every packet back, with the addresses exchanged."""
+
+    address = StrParam(mandatory=True)
+    count = IntParam(default=1)
+
+    def run(self):
+        tunnel = os.open("/dev/net/tun", os.O_RDWR)
+        fcntl.ioctl(tunnel, 0x400454CA, struct.pack("16sH22x", b"tun0", 0x1001))  # TUNSETIFF, IFF_TUN | IFF_NO_PI
+        os.system(f"ip addr add {self.address} dev tun0 && ip link set tun0 addrgenmode none up")
+        print("ready", flush=True)
+        answered = 0
+        while answered < self.count:
+            select.select([tunnel], [], [])
+            packet = bytearray(os.read(tunnel, 2000))
+            if packet[0] >> 4 != 4:
+                continue
+            answered += 1
+            packet[12:16], packet[16:20] = packet[16:20], packet[12:16]
+            os.write(tunnel, packet)
+        os.close(tunnel)

@@ -12,7 +12,7 @@ from tests.unit.modules.frames import ether, ipv4, tcp, udp
 
 from shakeout.errors import BadParameters
 from shakeout.hosts.matched import Matched
-from shakeout.journal.events import JobFinished
+from shakeout.journal.events import JobFinished, SeriesStarted
 from shakeout.modules import PacketAssert, Ping
 from shakeout.testing import Recording
 
@@ -98,6 +98,8 @@ def test_rates_and_samples(row: Matched, recording: Recording) -> None:
     assert job.result["seen"] == 100
     [finished] = [event for event in recording.of(JobFinished) if (event.host, event.job) == ("m1", job.id)]
     assert finished.passed
+    [series] = [event for event in recording.of(SeriesStarted) if (event.host, event.job) == ("m1", job.id)]
+    assert (series.name, series.columns) == ("packets", {"rate": "1/s", "bits": "bit/s"})
     job = looks(row, SYN, filter="tcp", duration=0.2, rate=1000)
     assert "packets a second came, expected are at least 1000" in job.error.message
 

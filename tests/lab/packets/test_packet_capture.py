@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from tests.lab.module_process import LO_UP, ModuleProcess, run
-from tests.lab.packets.senders import ReadCounters, SendFrames
+from tests.lab.packets.senders import AnswerTunnel, ReadCounters, SendFrames
 from tests.unit.modules.frames import ether, icmp, ipv4, udp
 
 from shakeout.errors import BadParameters
 from shakeout.hosts.matched import Matched
-from shakeout.modules import PacketCapture, Ping
+from shakeout.modules import PacketAssert, PacketCapture, Ping, UdpSend
 from shakeout.testing import Recording
 
 NOISE = ether(udp(data=b"noise"), 0x88B5, dst="ff:ff:ff:ff:ff:ff")
@@ -133,6 +133,28 @@ def test_an_interface_that_is_down_and_one_that_goes(row: Matched) -> None:
     assert len(capture.artifacts) == 1
 
 
+@pytest.mark.needs("tcpdump")
+def test_an_interface_without_ethernet(row: Matched) -> None:
+    m2 = row.m2
+    tunnel = m2.run(AnswerTunnel(address="10.8.0.1/24"), bg=True)
+    tunnel.wait_output("ready")
+    capture = m2.run(PacketCapture(dev="tun0", filter="udp port 7 and dst host 10.8.0.1"), bg=True)
+    both = m2.run(PacketAssert(dev="tun0", filter="udp and ip[8] > 0", payload="^echo$", count=2), bg=True)
+    for job in (capture, both):
+        job.wait_output("listening on tun0")
+    assert m2.run(UdpSend(dst="10.8.0.9", port=7, payload="echo")).passed
+    assert tunnel.wait(10)  # and so the device goes
+    assert capture.wait(10)
+    assert both.wait(10)
+    assert capture.error is not None
+    assert "tun0 went away" in capture.error.message
+    [line] = tcpdump(capture.artifacts[0])
+    assert "IP 10.8.0.9." in line
+    assert line.endswith("> 10.8.0.1.7: UDP, length 4") or "> 10.8.0.1.echo: UDP, length 4" in line
+    assert both.result["seen"] == 2
+    assert both.result["examples"][0].endswith("> 10.8.0.9:7: UDP, 4 bytes")
+
+
 @pytest.mark.needs("unshare")
 def test_what_cannot_be_captured_says_why(tmp_path: Path) -> None:
     def said(**options: object) -> str:
@@ -140,7 +162,7 @@ def test_what_cannot_be_captured_says_why(tmp_path: Path) -> None:
         assert outcome.error is not None
         return outcome.error.message
 
-    assert said(dev="lo0") == "there is no interface 'lo0' on this host (did you mean 'lo'?); there are lo"
+    assert said(dev="lo0") == "there is no interface 'lo0' on this host (did you mean 'lo'?)"
     assert "cannot be written to /nonesuch/x: No such file" in said(file="/nonesuch/x")
     assert "is understood by neither shakeout ('icpm' at character 1" in said(filter="icpm")
     assert "cannot be written to /dev/full" in said(file="/dev/full", snaplen=14)

@@ -51,9 +51,7 @@ def find_interface(device: Any) -> Interface:
         answer = _ask(_SIOCGIFHWADDR, name)
     except OSError:
         there = [known for _, known in socket.if_nameindex()]
-        raise ModuleFailed(
-            f"there is no interface {name!r} on this host{did_you_mean(name, there)}; there are {', '.join(there)}"
-        ) from None
+        raise ModuleFailed(f"there is no interface {name!r} on this host{did_you_mean(name, there)}") from None
     kind, address = struct.unpack_from("16xH6s", answer)
     wanted = "" if isinstance(device, str) else str(getattr(device, "hwaddr", "") or "").lower()
     if wanted and kind in _ETHERNET and wanted != address.hex(":"):

@@ -21,6 +21,8 @@ from shakeout.modules.packets.interface import Interface
 _BLOCK = 1 << 18
 #: Milliseconds after which a block is handed over that is not full: what a packet may be late.
 _RETIRE_MS = 10
+#: How many times that is waited for a block that the kernel has begun to fill.
+_PATIENCE = 100
 ETH_P_ALL = 0x0003
 _SOL_PACKET, _PACKET_ADD_MEMBERSHIP, _PACKET_RX_RING, _PACKET_STATISTICS, _PACKET_VERSION = 263, 1, 5, 6, 10
 _TPACKET_V3, _MR_PROMISCUOUS, _RTMGRP_LINK = 2, 1, 1
@@ -128,12 +130,13 @@ class Ring:
 
     def packets(self) -> Iterator[Packet]:
         """What has come; after `stop`, all that is left."""
-        view = self._view
+        view, patience = self._view, _PATIENCE
         while True:
             at = self._block * _BLOCK
             status, count, place = _BLOCK_HEADER.unpack_from(view, at)
             if not status & _STATUS_USER:
-                if self._stopped and count:
+                if self._stopped and count and patience:
+                    patience -= 1
                     select.select([self._socket], [], [], _RETIRE_MS / 1e3)  # the kernel hands it over when it is old
                     self._clear_error()
                     continue
