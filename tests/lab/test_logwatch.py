@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -135,6 +136,31 @@ def test_a_host_without_a_journal_says_what_is_missing(tmp_path: Path) -> None:
     outcome = run(LogWatch(journal=True, note="x"), env={**os.environ, "PATH": str(tmp_path)})
     assert outcome.error is not None
     assert "it comes with the package systemd" in outcome.error.message
+
+
+#: A journal of the test's own, with one entry; it ends with the module, which is process 1 there.
+JOURNAL = """
+mount -t tmpfs tmpfs /run; mkdir -p /run/systemd /run/log/journal; echo 0123456789abcdef0123456789abcdef > /run/id
+mount --bind /run/id /etc/machine-id; /lib/systemd/systemd-journald 2>/dev/null &
+until [ -S /run/systemd/journal/stdout ]; do :; done
+echo "old needle" | systemd-cat -t app; journalctl --sync; exec "$@"
+"""
+
+
+@pytest.mark.needs("root", "unshare", "journalctl", "systemd-cat", "nsenter")
+def test_what_comes_into_the_journal() -> None:
+    if not Path("/lib/systemd/systemd-journald").exists():
+        pytest.skip("there is no journald to start")
+    wrapped = f'set -- unshare -m -p -f --mount-proc --kill-child sh -c {shlex.quote(JOURNAL)} sh "$@"'
+    with ModuleProcess(LogWatch(journal=True, require=r"app\[\d+\]: .*needle"), wrapped) as watch:
+        assert watch.line() == "watching journal"
+        pid = watch.process.pid
+        child = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]
+        entry = "echo new needle | systemd-cat -t app"
+        subprocess.run(["nsenter", "-t", child, "-m", "-p", "sh", "-c", entry], check=False)  # ends, too
+        outcome = watch.outcome()
+    assert outcome.passed
+    assert [each["line"].split(": ")[1] for each in outcome.result["matches"]] == ["new needle"]
 
 
 @pytest.mark.needs("root")
