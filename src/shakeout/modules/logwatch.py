@@ -38,6 +38,9 @@ class PatternsParam(ListParam[list[str]]):
     def convert(self, value: object) -> Any:
         return super().convert(_listed(value) if isinstance(value, str) else value)
 
+    def accepts(self) -> str:
+        return "a regular expression, or a list of them (as text: JSON)"
+
 
 def _listed(text: str) -> object:
     """A JSON array's items, or *text* as the only one: "[a-z]" is no array."""
@@ -93,12 +96,12 @@ class LogWatchResult(TypedDict):
 
 
 class LogWatch(BaseTestModule):
-    r"""Watch logs: files, the systemd journal, the kernel's messages. Prints "watching NAMES" once it does.
+    """Watch logs: files, the systemd journal, the kernel's messages. Prints "watching NAMES" once it does.
 
     Nothing that is written after that is missed. A line with a pattern of *forbid* is a failure at once, unless one
     of *ignore* is in it, too. All of *require* must appear, each in *count* lines; if nothing is forbidden, it ends
     as soon as they have, else only when *duration* is over or ``job.kill(signal.SIGINT)`` comes. What is in *note* is
-    counted and listed. A file may be rotated, emptied, or appear later; its name may have \*, ? and […] in it. The
+    counted and listed. A file may be rotated, emptied, or appear later; its path may have wildcards, as in a shell. The
     kernel's messages are those of the whole machine, which the hosts of the default laboratory share. The result is
     a `LogWatchResult`.
 
