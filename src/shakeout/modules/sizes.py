@@ -121,12 +121,22 @@ def free_space(folder: str) -> tuple[int, int]:
         status = os.statvfs(folder)
     except OSError as error:
         raise ModuleFailed(f"{folder} is no place for a file: {error.strerror}") from None
-    free, kept = status.f_bavail * status.f_frsize, int(status.f_blocks * status.f_frsize * KEPT_SHARE)
-    kept = max(KEPT_FREE, kept)
-    if file_system(folder) in ("tmpfs", "ramfs"):  # it is memory in truth
+    free, whole = status.f_bavail * status.f_frsize, status.f_blocks * status.f_frsize
+    kept = max(KEPT_FREE, int(whole * KEPT_SHARE))
+    if _is_memory(folder, whole):
         memory = available_memory()
         free, kept = min(free, memory), max(KEPT_MEMORY, int(memory * KEPT_MEMORY_SHARE))
     return free, kept
+
+
+def _is_memory(folder: str, whole: int) -> bool:
+    """Whether a file in *folder*, in a file system of *whole* bytes, takes memory rather than a disk."""
+    kind = file_system(folder)
+    if kind == "overlay":
+        # What its upper layer is cannot be seen from here; one that is not larger than the memory may be a tmpfs, as
+        # those of the default laboratory's hosts are.
+        return whole <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return kind in ("tmpfs", "ramfs")
 
 
 def file_system(folder: str) -> str:
