@@ -29,6 +29,19 @@ class Finished(NamedTuple):
     stopped: bool
 
 
+class Uninterrupted:
+    """A block in which no KeyboardInterrupt is raised: SIGINT waits for its end. In the main thread only.
+
+    An interrupt shall end a waiting, and not lose what has just been read.
+    """
+
+    def __enter__(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+
+    def __exit__(self, *exc: object) -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
+
+
 class _Terminated(BaseException):
     """SIGTERM came."""
 
@@ -123,12 +136,13 @@ class _Command:
                 return False  # a process that the command has left behind keeps its output open
             self._stop()
             return True
-        data = os.read(self._output, 1 << 16)
-        room = max(0, self._keep - len(self._head))
-        self._head += data[:room]
-        self._tail = (self._tail + data[room:])[-self._keep :]
-        if said is not None and data:
-            said(data)
+        with Uninterrupted():
+            data = os.read(self._output, 1 << 16)
+            room = max(0, self._keep - len(self._head))
+            self._head += data[:room]
+            self._tail = (self._tail + data[room:])[-self._keep :]
+            if said is not None and data:
+                said(data)
         return bool(data)
 
     def _stop(self) -> None:

@@ -47,13 +47,14 @@ _HINTS: Final = (
 
 
 class IperfClient(BaseTestModule):
-    """Measure throughput to an iperf3 server (`IperfServer`) with the program iperf3 (3.2 or later; *bidirectional*: 3.7).
+    """Measure throughput to an iperf3 server (`IperfServer`) with the program iperf3.
 
     The result is an `IperfResult`: what was sent and received in bit/s and bytes, retransmits or jitter
     and loss, CPU load at both ends, the same for each stream, and how much the rate varied. The
-    intervals are samples of the series "throughput" (and "throughput_back") in the run's journal; while
-    it runs, if iperf3 is 3.17 or later. In the background, ``job.kill(signal.SIGINT)`` ends it with
-    what came so far.
+    intervals are samples of the series "throughput" (and "throughput_back") in the run's journal. In
+    the background, ``job.kill(signal.SIGINT)`` ends it with what came so far.
+
+    iperf3 must be 3.2 or later; *bidirectional* needs 3.7, samples while it runs 3.17.
 
     Example:
         >>> server = m2.run(IperfServer(port=5209), bg=True)

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 
 from shakeout.errors import ModuleFailed
+from shakeout.modules.command import Uninterrupted
 
 #: Said first, so that neither end takes something else for the other.
 GREETING: Final = b"shakeout-throughput-1\n"
@@ -136,7 +137,8 @@ class Talk:
             PeerGone: it cannot be sent.
         """
         data = _encoder.encode(message)
-        self.send(len(data).to_bytes(4, "big") + data, timeout)
+        with Uninterrupted():
+            self.send(len(data).to_bytes(4, "big") + data, timeout)
 
     def send(self, data: bytes, timeout: float = 10.0) -> None:
         """Send *data* as it is.
@@ -182,15 +184,16 @@ class Talk:
         return data
 
     def _receive(self) -> None:
-        try:
-            data = self.sock.recv(1 << 16)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            raise PeerGone(f"the connection to the other end broke: {error.strerror}") from None
-        if not data:
-            raise PeerGone("the other end closed the connection")
-        self._pending += data
+        with Uninterrupted():
+            try:
+                data = self.sock.recv(1 << 16)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                raise PeerGone(f"the connection to the other end broke: {error.strerror}") from None
+            if not data:
+                raise PeerGone("the other end closed the connection")
+            self._pending += data
 
     def _next(self) -> Message | None:
         if len(self._pending) < 4:
