@@ -85,7 +85,7 @@ class Job:
         self._ending = ""
         self._dismissed = False
         self._done: Waiter[bool] = Waiter()
-        self._files = JobArtifacts(session, module)
+        self.files = JobArtifacts(session, module)
         self._captures = {STDOUT: session.capture(number, "stdout"), STDERR: session.capture(number, "stderr")}
         self._outcome = bytearray()
         self.measurements = session.measurements(number) if module is not None else None
@@ -159,7 +159,7 @@ class Job:
     @property
     def artifacts(self) -> list[Path]:
         """Files that a module left, in the run's folder (fetched by `wait`, or here); none while it runs."""
-        return self._files.collect(self)
+        return self.files.collect(self)
 
     @property
     def title(self) -> str:
@@ -168,7 +168,7 @@ class Job:
 
     def wait(self, timeout: float = 0) -> bool:
         """Wait until it has ended, at most *timeout* seconds (0: for ever); whether it has."""
-        return self._done.wait(timeout or None) and self._files.collect(self) is not None
+        return self._done.wait(timeout or None) and self.files.collect(self) is not None
 
     def kill(self, signalnum: int = signals.SIGKILL) -> None:
         """Send a signal to its whole process group; a job that has ended gets none.
@@ -197,11 +197,11 @@ class Job:
     def dismiss(self) -> None:
         """Kill it because the recipe is over; that it still ran is no failure, unless somebody waited for it."""
         if not self._ending:
-            self._files.complete(self)
+            self.files.complete(self)
         if not self.finished:
             self._dismissed = not self._ending  # else it was interrupted in the foreground, and is dying
             self._kill_because(self._ending or "still running at the end of the recipe, killed")
-        self._files.collect(self)
+        self.files.collect(self)
 
     def _kill_because(self, why: str) -> None:
         if not self.finished:

@@ -29,6 +29,8 @@ class JobList:
         self._last = 0
         self._open: dict[int, Job] = {}
         self._ended: weakref.WeakValueDictionary[int, Job] = weakref.WeakValueDictionary()
+        #: Held here, because their files are fetched at the end if nobody did so before.
+        self._with_files: list[Job] = []
 
     @property
     def last(self) -> int:
@@ -53,6 +55,8 @@ class JobList:
                 self.failed.append(job.id)
             if not survived and self._open.pop(job.id, None) is not None:
                 self._ended[job.id] = job
+                if job.files.expected:
+                    self._with_files.append(job)
 
     def find(self, number: int) -> Job | None:
         """Job *number*; None if it has ended and nobody holds it.

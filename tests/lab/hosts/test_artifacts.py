@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from tests.lab.hosts.artifact_cases import Leaves
 from tests.lab.hosts.conftest import ALL
@@ -92,3 +94,14 @@ def test_without_a_run_there_is_no_place_for_them(laboratory: Laboratory) -> Non
         assert matched.m1.run(["cat", "/tmp/one.txt"]).passed
         with pytest.raises(UsageError, match="no run with a journal"):
             matched.m1.save_artifact("/tmp/one.txt")
+
+
+def test_a_job_that_nobody_holds_is_not_forgotten(host: Host, recording: Recording) -> None:
+    host.run(Leaves(paths=["/tmp/one.txt"]), bg=True)
+    host.wait_for("test -s /tmp/one.txt", timeout=10)
+    while not host.jobs[0].finished:
+        host.jobs[0]._done.wait(10)
+    gc.collect()
+    for job in host.jobs:
+        job.dismiss()
+    assert [event.artifact for event in recording.of(FileTransfer)] == ["artifacts/m1-job1-one.txt"]
