@@ -165,3 +165,17 @@ def test_what_differs_in_words() -> None:
         "x: mgmt carries the connection to the host, so it cannot be tested with",
         "eth7: the host has no interface of this name, and its file gives no hardware address",
     ]
+
+
+def test_nothing_is_written_along_somebody_elses_link(tmp_path: Path) -> None:
+    """A pool may be shared with people who may not write to everything that we may."""
+    (tmp_path / "victim").write_text("precious")
+    pool = tmp_path / "pool"
+    pool.mkdir()
+    (pool / ".dut1.new").symlink_to(tmp_path / "victim")
+    (pool / "dut1.yaml").symlink_to(tmp_path / "victim")
+    with pytest.raises(UsageError, match="is there already"):
+        write_file(pool, "dut1", "text")
+    write_file(pool, "dut1", "text", replace=True)
+    assert (tmp_path / "victim").read_text() == "precious"
+    assert (pool / "dut1.yaml").read_text() == "text"

@@ -12,8 +12,9 @@ def place(path: Path, data: bytes, mode: int = 0o644) -> None:
     Raises:
         OSError: it cannot be written; what was there still is.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    # A name that nobody can foresee: a file that somebody else has made there would stay theirs, the key in it, too.
+    beside = path.with_name(f".{path.name}.{os.urandom(6).hex()}.new")
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         try:
             os.fchmod(fd, mode)

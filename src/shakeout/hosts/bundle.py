@@ -75,7 +75,12 @@ class Bundles:
         self._folder = cache / "bundles"
 
     def known(self) -> list[Bundle]:
-        """Those that have been made."""
+        """Those that have been made.
+
+        Raises:
+            UsageError: somebody else could have made them.
+        """
+        self._check()
         prefix = fingerprint()
         found = []
         with contextlib.suppress(OSError):
@@ -106,6 +111,23 @@ class Bundles:
                 msgspec_there = fetch(f"msgspec=={metadata.version('msgspec')}", here, Path(folder)) / "msgspec"
                 return self._make((here[0], here[1], least_libc(Path(folder), here[2])), msgspec_there)
 
+    def _check(self) -> None:
+        """What is there is executed on hosts, often by root: so it must be this user's alone.
+
+        Raises:
+            UsageError: somebody else could have put it there.
+        """
+        try:
+            found = self._folder.stat()
+        except OSError:
+            return
+        if found.st_uid not in (0, os.geteuid()) or found.st_mode & 0o022:
+            raise UsageError(
+                f"{self._folder}, where what is sent to hosts via ssh is kept, belongs to, or can be written by, "
+                "another user: nothing is taken from there; chmod go-w it, or give another folder with the setting "
+                "cache, or SHAKEOUT_CACHE"
+            )
+
     def _make(self, tag: Tag, msgspec_there: Path) -> tuple[Bundle, bytes]:
         whole = _archive(msgspec_there)
         packer = zlib.compressobj(6, zlib.DEFLATED, 31)
@@ -113,7 +135,7 @@ class Bundles:
         sha = hashlib.sha256(whole).hexdigest()
         path = self._folder / (",".join((fingerprint(), *tag, sha)) + _SUFFIX)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".new-", delete=False) as file:
                 file.write(data)
             Path(file.name).replace(path)

@@ -6,6 +6,7 @@ until the connection ends; what it said is told with the reason why a host was l
 
 from __future__ import annotations
 
+import re
 import secrets
 import socket
 import time
@@ -19,6 +20,7 @@ from shakeout.hosts.bundle import Bundles
 from shakeout.hosts.login import Login
 from shakeout.hosts.sshcommand import command_line, remote_command
 from shakeout.hosts.sshfailure import why_ended, why_none
+from shakeout.wire.harmless import harmless
 from shakeout.wire.tcpbooks import BooksWatch, TcpBooks
 from shakeout.wire.transports import PipesTransport
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 PATIENCE = 20.0
 #: Seconds that the end of ssh may come after the end of its connection.
 _AFTER = 0.5
+#: A part of a platform tag: it becomes a part of a file's name, too.
+_TAG = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 #: What a login may print before the host's end answers.
 _MOST_NOISE = 256 << 10
 _PIECE = 64 << 10
@@ -65,14 +69,16 @@ def _prepare(talk: Talk, bundles: Bundles, program: bytes) -> None:
     """Until the host's end says that the agent is there."""
     talk.say(program)
     verb, words = talk.hear()
-    if verb == "need" and len(words) >= 3:
+    if verb == "need":
+        if len(words) < 3 or not all(map(_TAG.fullmatch, words[:3])):
+            raise AgentUnreachable(f"what it says of its Python makes no sense: {' '.join(words)[:100]!r}")
         bundle, data = bundles.ready_for((words[0], words[1], words[2]))
         talk.say(f"{bundle.sha256} {len(data):012d}\n".encode() + data)
         verb, words = talk.hear()
     if verb == "error":
-        raise AgentUnreachable(f"the agent's files cannot be put there: {' '.join(words)}")
+        raise AgentUnreachable(f"the agent's files cannot be put there: {' '.join(words)[:500]}")
     if verb != "ready":
-        raise AgentUnreachable(f"it said {verb!r}, which means nothing here")
+        raise AgentUnreachable(f"it said {verb[:100]!r}, which means nothing here")
 
 
 class Talk:
@@ -110,7 +116,7 @@ class Talk:
             if feed:
                 self._heard = rest
                 if line.startswith(self._mark):
-                    verb, *words = line[len(self._mark) :].decode(errors="replace").split() or [""]
+                    verb, *words = harmless(line[len(self._mark) :].decode(errors="replace")).split() or [""]
                     return verb, words
                 self._noise.append(line)
                 continue

@@ -15,7 +15,7 @@ from shakeout.errors import AgentUnreachable, UsageError
 _MACHINES = ("x86_64", "aarch64")
 #: Versions of glibc that uv knows platforms for; older ones serve newer hosts.
 _GLIBC = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
-_PYTHON = re.compile(r"cpython-(3)(\d+)")
+_PYTHON = re.compile(r"cpython-(3)(\d{1,3})")
 _OLD_NAMES = {"manylinux1": "2.5", "manylinux2010": "2.12", "manylinux2014": "2.17"}
 #: Seconds that fetching may take.
 _PATIENCE = 120.0
@@ -79,7 +79,7 @@ def _platform(machine: str, libc: str) -> str:
         return ""
     if libc == "musl":
         return f"{machine}-unknown-linux-musl"
-    match = re.match(r"glibc-2\.(\d+)", libc)
+    match = re.fullmatch(r"glibc-2\.(\d{1,4})(\.\d+)*", libc)
     fitting = [number for number in _GLIBC if match is not None and number <= int(match[1])]
     return f"{machine}-manylinux_2_{fitting[-1]}" if fitting else ""
 

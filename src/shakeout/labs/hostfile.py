@@ -116,14 +116,15 @@ def write_file(folder: Path, name: str, text: str, *, replace: bool = False) -> 
         UsageError: there is one already, and it is not to be replaced; or there is no room.
     """
     path = folder / f"{name}.yaml"
-    hidden = folder / f".{name}.new"
+    hidden = folder / f".{name}.{os.urandom(6).hex()}.new"
     try:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
             raise UsageError(f"{folder} is a file; a pool is a directory of host files") from None
-        hidden.write_text(text, encoding="utf-8")
         try:
+            with hidden.open("x", encoding="utf-8") as file:  # not along a link: a pool may be shared
+                file.write(text)
             if replace:
                 hidden.replace(path)
             else:

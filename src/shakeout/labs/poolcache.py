@@ -45,6 +45,8 @@ class PoolCache:
         self._fresh: dict[str, tuple[_Stamp, dict[str, Any]]] = {}
         self._changed = False
         try:
+            if not _own(self._path.parent):
+                return
             kept = msgspec.msgpack.decode(self._path.read_bytes(), type=_Kept)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return
@@ -81,10 +83,17 @@ class PoolCache:
         hidden = self._path.with_suffix(f".{os.getpid()}")
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            hidden.write_bytes(msgspec.msgpack.encode(self._kept))
-            hidden.replace(self._path)
+            if _own(self._path.parent):
+                hidden.write_bytes(msgspec.msgpack.encode(self._kept))
+                hidden.replace(self._path)
         except (OSError, OverflowError, TypeError, ValueError):
             hidden.unlink(missing_ok=True)
+
+
+def _own(folder: Path) -> bool:
+    """Whether nobody else can write to *folder*: which host is which is not to be learnt from others."""
+    found = folder.stat()
+    return found.st_uid in (0, os.geteuid()) and not found.st_mode & 0o022
 
 
 def _stamp(file: os.DirEntry[str]) -> _Stamp:

@@ -272,3 +272,11 @@ def test_a_cache_for_which_there_is_no_room(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with host_end(tmp_path / "file", []) as process:
         assert answer(process)[0] == "error"
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o770])
+def test_bundles_that_others_could_have_made_are_not_sent_anywhere(mode: int, tmp_path: Path) -> None:
+    Bundles(tmp_path).ready_for(platform_tag())
+    (tmp_path / "bundles").chmod(mode)
+    with pytest.raises(UsageError, match="can be written by, another user"):
+        Bundles(tmp_path).known()
