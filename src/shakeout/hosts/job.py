@@ -57,18 +57,9 @@ class Job:
     pid: int | None = None
 
     def __init__(
-        self,
-        session: Session,
-        number: int,
-        what: str,
-        *,
-        kind: str,
-        desc: str = "",
-        fail: bool = False,
-        parse_json: bool = False,
-        module: BaseTestModule | None = None,
-        stdin_open: bool = False,
-    ) -> None:
+        self, session: Session, number: int, what: str, *, kind: str, desc: str = "", fail: bool = False,
+        parse_json: bool = False, module: BaseTestModule | None = None, stdin_open: bool = False,
+    ) -> None:  # fmt: skip
         self.id = number
         self.what = what
         self.desc = desc
@@ -253,11 +244,10 @@ class Job:
                 expectation.give_up(self)
             self._patterns.append(expectation)
         try:
-            if not expectation.found.wait(timeout):
-                raise ConditionTimeout(
-                    f"job {self.id} on {self.host} did not print {expectation.pattern.pattern!r} within {timeout:g} s"
-                )
-            return expectation.found.get()
+            if expectation.found.wait(timeout):
+                return expectation.found.get()
+            missing = f"did not print {expectation.pattern.pattern!r} within {timeout:g} s"
+            raise ConditionTimeout(f"job {self.id} on {self.host} {missing}")
         finally:
             with self._lock:
                 self._patterns.remove(expectation)

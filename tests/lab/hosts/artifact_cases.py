@@ -21,8 +21,8 @@ class Leaves(BaseTestModule):
             if not path.startswith("/nonesuch"):
                 Path(path).write_text(f"what was in {path}\n")
         self._res_data = {"paths": self.paths}
-        print("ready", flush=True)
         try:
+            print("ready", flush=True)
             while self.endless:
                 time.sleep(60)
         except KeyboardInterrupt:
