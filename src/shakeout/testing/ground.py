@@ -50,6 +50,8 @@ def main() -> NoReturn:
     order = msgspec.json.decode(sys.argv[1], type=Order)
     mounts = rootfs.mount_points()
     unshare(NEWNET)
+    # Or a machine that is cut off would get an answer on its loose end, and reach us all the same.
+    Path("/proc/sys/net/ipv4/conf/all/arp_ignore").write_text("1")
     with Netlink() as netlink:
         bridges = _bridges(netlink, order)
         pids = [
@@ -71,8 +73,10 @@ def _bridges(netlink: Netlink, order: Order) -> dict[str, int]:
     """Index of the bridge of each network."""
     networks = dict.fromkeys([MANAGEMENT, *(net for machine in order.machines for net in machine.links.values())])
     bridges = {}
-    for network in networks:
-        netlink.link_add("bridge", network, up=True)
+    for number, network in enumerate(networks):
+        # Not the address of a port, which is what it would get: what is sent there by a machine that is cut off would
+        # still be for us.
+        netlink.link_add("bridge", network, hwaddr=f"52:54:00:ff:00:{number:02x}", up=True)
         bridges[network] = netlink.link(network).index
     netlink.link_set(netlink.link("lo").index, Change(up=True))
     netlink.address_add(Address(bridges[MANAGEMENT], socket.AF_INET, GROUND_ADDRESS, 16))
