@@ -42,8 +42,8 @@ class Look:
         self._agent = agent
         self._connection = connection
         self._owner = owner
-        #: Programs that inspect the host.
-        self._asked: list[Program] = []
+        #: What inspects the host, if that has to be asked for.
+        self._asked: Program | None = None
         self._handlers: dict[type, Callable[[Any], None]] = {
             Sync: self._sync,
             Reserve: self._reserve,
@@ -62,9 +62,8 @@ class Look:
 
     def close(self) -> tuple[Step, ...]:
         """There is nothing to put back."""
-        for program in self._asked:
-            program.kill()
-        self._asked.clear()
+        if self._asked is not None:
+            self._asked.kill()
         return ()
 
     def _sync(self, order: Sync) -> None:
@@ -89,9 +88,10 @@ class Look:
     def _inspect(self, order: Inspect) -> None:
         from shakeout.agent.inspection import answer_inspection
 
-        asked = answer_inspection(order.id, self._agent, self._connection)
-        if asked is not None:
-            self._asked.append(asked)
+        if self._asked is not None and not self._asked.over:
+            self._connection.send(Refusal(order.id, "usage", "the host is inspected already; wait for the answer"))
+            return
+        self._asked = answer_inspection(order.id, self._agent, self._connection)
 
     def _answer(self, request: int, action: Callable[[], bytes]) -> None:
         try:

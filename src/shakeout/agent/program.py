@@ -73,6 +73,11 @@ class Program:
         children.expect(self._pid, self._ended)
         self._timer = reactor.call_later(timeout, self._expire)
 
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, or was killed."""
+        return self._over
+
     def kill(self) -> None:
         """End it; nobody wants to know how."""
         if not self._over:

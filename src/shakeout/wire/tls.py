@@ -34,14 +34,15 @@ class TlsTransport:
 
     def __init__(self, tls: ssl.SSLSocket, identity: str) -> None:
         import ssl
+        from mmap import mmap
 
         tls.setblocking(False)
         self.identity = identity
         self.local_address: str = tls.getsockname()[0]
         self._tls = tls
         self._lock = allocate_lock()
-        self._room = bytearray(READ_SIZE)
-        self._view = memoryview(self._room)
+        # Of the kernel's, so that only what is used of it is memory: hundreds may stand in line at one agent.
+        self._view = memoryview(mmap(-1, READ_SIZE))
         self._not_now = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
         self._lifeline: Lifeline | None = None
         self._over = False

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
 from tests.lab.tls.conftest import TlsHost
 
-from shakeout.errors import AgentUnreachable, HostLost, LeaseHeld
+from shakeout.errors import AgentUnreachable, HostLost, LeaseHeld, UsageError
 from shakeout.hosts.look import Look
 from shakeout.hosts.loop import LoopThread
 from shakeout.hosts.session import Session
 from shakeout.testing.connection import Connected
-from shakeout.wire.messages import DeviceCall, Entry, GetFiles, PutFiles, SetService, SetSetting, StartJob
+from shakeout.wire.messages import DeviceCall, Entry, GetFiles, Inspect, PutFiles, SetService, SetSetting, StartJob
 
 
 @pytest.fixture
@@ -74,3 +77,37 @@ def test_who_looks_cannot_command(order: Callable[[int], msgspec.Struct], host: 
     with pytest.raises(HostLost):
         session.ask(order, 20)
     assert not host.machine.path("/tmp/commanded").exists()
+
+
+def test_a_hundred_in_line_take_little_of_the_host(host: TlsHost, loop: LoopThread) -> None:
+    def resident() -> int:
+        return int(Path(f"/proc/{host.agent.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    looks = [Look("m1", host.dial("desk2"))]  # what the first one needs is needed once
+    before = resident()
+    looks += [Look("m1", host.dial("desk2")) for _ in range(100)]
+    assert (resident() - before) / 100 < 100 << 10
+    for look in looks:
+        look.close()
+
+
+def test_a_flood_of_inspections_starts_one_program(host: TlsHost) -> None:
+    fifo, program = host.machine.path("/tmp/lldp"), host.machine.path("/usr/local/sbin/lldpcli")
+    os.mkfifo(fifo)
+    program.write_text("#!/bin/sh\nread go < /tmp/lldp\n")
+    program.chmod(0o755)
+    try:
+        with Look("m1", host.dial("desk2")) as look:
+            for number in range(100, 200):
+                look._connection.send(Inspect(number))
+            with pytest.raises(UsageError, match="the host is inspected already"):
+                look.inspect()
+            fifo.write_text("go\n")
+        with Look("m1", host.dial("desk2")) as look:
+            fifo_free = threading.Thread(target=fifo.write_text, args=("go\n",))
+            fifo_free.start()
+            assert look.inspect()["hostname"] == "dut1"
+            fifo_free.join()
+    finally:
+        program.unlink()
+        fifo.unlink()
