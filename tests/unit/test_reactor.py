@@ -73,6 +73,16 @@ def test_timers_fire_in_order_and_not_early(reactor: Reactor) -> None:
     assert fired[1][1] >= 0.02
 
 
+@pytest.mark.parametrize("seconds", [60 * 86400.0, 1e300, float("inf")])
+def test_a_timer_in_the_far_future_does_not_end_the_loop(seconds: float, reactor: Reactor) -> None:
+    called: list[int] = []
+    reactor.call_later(seconds, lambda: pytest.fail("it is not due"))
+    reactor.turn(0)
+    threading.Timer(0.01, lambda: reactor.call_soon_threadsafe(lambda: called.append(1))).start()
+    while not called:
+        reactor.turn(seconds)
+
+
 def test_another_thread_wakes_the_loop(reactor: Reactor) -> None:
     called: list[int] = []
 

@@ -18,6 +18,8 @@ from collections.abc import Callable
 
 READ = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
 WRITE = select.EPOLLOUT
+#: Seconds; epoll counts milliseconds in 32 bits. A turn that ends earlier than it had to does no harm.
+_LONGEST_WAIT = 86400.0
 
 Callback = Callable[[], None]
 Watcher = Callable[[int], None]
@@ -156,10 +158,10 @@ class Reactor:
             return 0
         while self._timers and self._timers[0].callback is None:
             heapq.heappop(self._timers)
-        if not self._timers:
-            return limit
-        due = max(0.0, self._timers[0].when - time.monotonic())
-        return due if limit is None else min(due, limit)
+        due = max(0.0, self._timers[0].when - time.monotonic()) if self._timers else None
+        if due is None or (limit is not None and limit < due):
+            due = limit
+        return due if due is None else min(due, _LONGEST_WAIT)
 
     def _fire(self) -> None:
         now = time.monotonic()
