@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import time
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shakeout.errors import AgentUnreachable, CertificateRefused, HostError
 from shakeout.hosts.session import OPEN_TIMEOUT
@@ -12,6 +14,11 @@ from shakeout.wire.address import parse_address
 from shakeout.wire.credentials import Credentials, day
 from shakeout.wire.greeting import Greeting
 from shakeout.wire.tls import TlsTransport
+
+if TYPE_CHECKING:
+    import ssl
+
+    from shakeout.wire.certificates import Party
 
 #: Seconds until somebody has answered at the address.
 CONNECT_TIMEOUT = 5.0
@@ -42,14 +49,14 @@ def dial_tls(address: str, name: str, certs: Path) -> TlsTransport:
         hint = "; is shakeout agent running there?" if isinstance(error, ConnectionRefusedError) else ""
         raise AgentUnreachable(f"{address}: {reason}{hint}") from error
     try:
-        connected.settimeout(OPEN_TIMEOUT)
+        connected.setblocking(False)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         tls = context.wrap_socket(connected, do_handshake_on_connect=False)
     except (OSError, ValueError) as error:
         connected.close()
         raise AgentUnreachable(f"{address}: it ended the connection at once") from error
     try:
-        peer = Greeting(tls, "controller", name or host).advance()
+        peer = _greet(tls, name or host)
         return TlsTransport(tls, peer.name)
     except BaseException as error:
         tls.close()
@@ -60,6 +67,29 @@ def dial_tls(address: str, name: str, certs: Path) -> TlsTransport:
         if isinstance(error, HostError):
             raise AgentUnreachable(f"{address}: no agent that we could talk to: {error}") from error
         raise
+
+
+def _greet(tls: ssl.SSLSocket, name: str) -> Party:
+    """Greet the other side, which has `OPEN_TIMEOUT` for all of it, however little it says at a time.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+    import select
+    import ssl
+
+    greeting = Greeting(tls, "controller", name)
+    deadline = time.monotonic() + OPEN_TIMEOUT
+    poll = select.poll()
+    while True:
+        try:
+            return greeting.advance()
+        except ssl.SSLWantReadError:
+            poll.register(tls, select.POLLIN)
+        except ssl.SSLWantWriteError:
+            poll.register(tls, select.POLLOUT)
+        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            raise TimeoutError
 
 
 @cache

@@ -113,3 +113,23 @@ def test_nobody_listens_or_somebody_else(host: TlsHost) -> None:
     finally:
         host.address = address
         mail.stop()
+
+
+def test_somebody_who_says_little_at_a_time(host: TlsHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte is in time, and the handshake never over."""
+    monkeypatch.setattr("shakeout.hosts.tls.OPEN_TIMEOUT", 1.0)
+    slow = host.machine.start(
+        [
+            *("python3", "-uc"),
+            "import socket, time; s = socket.create_server(('', 7)); print('ready')\n"
+            "c, _ = s.accept(); c.send(b'\\x16\\x03\\x03\\x3f\\xff')\n"
+            "while True: c.send(b'x'); time.sleep(0.1)",
+        ]
+    )
+    monkeypatch.setattr(host, "address", f"{host.machine.address}:7")
+    try:
+        slow.wait_output("ready")
+        with pytest.raises(AgentUnreachable, match=r":7: its agent did not answer within 1 s"):
+            host.dial("desk")
+    finally:
+        slow.stop()
