@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -78,3 +81,22 @@ def test_complaints_without_end_take_no_memory() -> None:
         assert said == ["x" * 500]
     finally:
         login.close()
+
+
+@pytest.mark.parametrize("limit", ["ulimit -Sn 256", "ulimit -n 400"])
+def test_hundreds_that_say_nothing_need_more_descriptors_than_are_usual(limit: str, tmp_path: Path) -> None:
+    """As many as there is room for are asked at a time, and none is said to be at fault for ours."""
+    (tmp_path / "ssh").write_text("#!/bin/sh\nexec sleep 0.2\n")
+    (tmp_path / "ssh").chmod(0o755)
+    (tmp_path / "pool").mkdir()
+    for number in range(100):
+        text = f'{{"host": {{"name": "h{number}", "address": "h{number}", "via": "ssh"}}}}'
+        (tmp_path / "pool" / f"h{number}.json").write_text(text)
+    command = f'{limit}; exec "$0" -m shakeout.cli pool check --pool pool --format json'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env=os.environ | {"SHAKEOUT_SSH": str(tmp_path / "ssh"), "XDG_CACHE_HOME": str(tmp_path)},
+    )  # fmt: skip
+    troubles = {each["name"]: each["trouble"] for each in json.loads(done.stdout)}
+    assert len(troubles) == 100
+    assert [text for text in troubles.values() if "could not be started there" not in text] == []

@@ -19,6 +19,9 @@ _OPTIONS = {"tls": ("name",), "ssh": ("user", "python", "sudo", "name")}
 #: Where an agent listens if its endpoint does not say.
 DEFAULT_PORT = 9999
 
+#: Descriptors that a host via ssh takes while it is dialled, at most, and those that a process has besides.
+_DESCRIPTORS, _OTHERS = 12, 256
+
 
 class Endpoint(msgspec.Struct, frozen=True):
     """How a host is reached.
@@ -75,6 +78,19 @@ def parse_endpoint(text: str) -> Endpoint:
         return msgspec.convert({"via": via, "address": address, **more}, Endpoint)
     except msgspec.MsgspecError as error:
         raise UsageError(f"{text!r} does not say how a host is reached: {error}") from None
+
+
+def make_room(hosts: int) -> int:
+    """Let this process have the descriptors that connections to so many *hosts* take; for how many it may."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OTHERS + _DESCRIPTORS * hosts
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(1, min(hosts, (wanted - _OTHERS) // _DESCRIPTORS))
 
 
 def dial(endpoint: Endpoint, access: Access) -> Transport:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shakeout.errors import BadDocument, BadInventory, HostError, UnknownName, UsageError
-from shakeout.hosts.dialing import Access, Endpoint, dial
+from shakeout.hosts.dialing import Access, Endpoint, dial, make_room
 from shakeout.labs.poolcache import PoolCache
 from shakeout.labs.provider import Opened, PoolManager
 from shakeout.matching.inventory import HostEntry, Inventory, Port
@@ -81,6 +81,7 @@ class DirectoryPools:
             return transports, failures
         from concurrent.futures import ThreadPoolExecutor
 
+        make_room(len(hosts))
         with ThreadPoolExecutor(min(64, len(hosts)), "dial") as threads:
             list(threads.map(attempt, hosts))
         return transports, failures

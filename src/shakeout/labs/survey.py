@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from shakeout.errors import HostError, ShakeoutError
-from shakeout.hosts.dialing import Access, Endpoint, dial
+from shakeout.hosts.dialing import Access, Endpoint, dial, make_room
 from shakeout.hosts.look import Look
 from shakeout.matching.inventory import HostEntry, Port
 from shakeout.wire.messages import Reservation
@@ -78,10 +78,11 @@ def survey(entries: Sequence[HostEntry], access: Access, *, timeout: float = PAT
                 return
             seen.put(_sight(entry, access, timeout))
 
-    for _ in range(min(len(missing), _AT_ONCE)):
+    at_once = make_room(min(len(missing), _AT_ONCE))
+    for _ in range(at_once):
         # Not a pool of threads, which would wait for those that hang.
         threading.Thread(target=work, name="look", daemon=True).start()
-    deadline = time.monotonic() + timeout * -(-len(missing) // _AT_ONCE)
+    deadline = time.monotonic() + timeout * -(-len(missing) // at_once)
     while missing:
         try:
             sight = seen.get(timeout=max(0.0, deadline - time.monotonic()))
