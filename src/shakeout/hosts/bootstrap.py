@@ -79,14 +79,18 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _cache_folder() -> str:
-    """``shakeout`` in the user's cache folder, made if need be; nobody else can write to it."""
+    """``shakeout`` in the user's cache folder, made if need be; nobody else can write to it.
+
+    That of root is the system's: test modules that run as other users have to read it, too.
+    """
     base = os.environ.get("XDG_CACHE_HOME") or ""
     if not base.startswith("/"):
         import pwd
 
-        base = os.path.join(pwd.getpwuid(os.geteuid()).pw_dir, ".cache")  # noqa: PTH118 - pathlib costs milliseconds
-    folder = os.path.join(base, "shakeout")  # noqa: PTH118
-    os.makedirs(folder, 0o700, exist_ok=True)  # noqa: PTH103
+        home = pwd.getpwuid(os.geteuid()).pw_dir
+        base = "/var/cache" if os.geteuid() == 0 else f"{home}/.cache"
+    folder = os.path.join(base, "shakeout")  # noqa: PTH118 - pathlib costs milliseconds
+    os.makedirs(folder, 0o755, exist_ok=True)  # noqa: PTH103
     found = os.stat(folder)  # noqa: PTH116
     if found.st_uid != os.geteuid() or found.st_mode & 0o022:
         raise ValueError(f"{folder} belongs to, or can be written by, another user: no code is run from there")
@@ -162,7 +166,9 @@ def _unpack(folder: str, sha: str, data: bytes) -> None:
     import tempfile
 
     place = tempfile.mkdtemp(prefix=".new-", dir=folder)
+    before = os.umask(0o022)
     try:
+        os.chmod(place, 0o755)  # noqa: PTH101
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
             for member in archive:
                 parts = member.name.split("/")
@@ -177,6 +183,8 @@ def _unpack(folder: str, sha: str, data: bytes) -> None:
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
+    finally:
+        os.umask(before)
 
 
 def _prune(folder: str, used: str) -> None:

@@ -125,14 +125,14 @@ with subprocess.Popen(["ssh", *sys.argv[1:]], stdin=subprocess.PIPE) as ssh:
 
 
 def test_an_upload_that_ends_in_the_middle_is_begun_anew(site: Site, tmp_path: Path) -> None:
-    for bundle in site["dut1"].path("/root/.cache/shakeout").glob("*"):
-        site["dut1"].run(["rm", "-rf", f"/root/.cache/shakeout/{bundle.name}"])
+    for bundle in site["dut1"].path("/var/cache/shakeout").glob("*"):
+        site["dut1"].run(["rm", "-rf", f"/var/cache/shakeout/{bundle.name}"])
     ssh = tmp_path / "ssh"
     ssh.write_text(ENDS_EARLY.format(python=sys.executable))
     ssh.chmod(0o755)
     with pytest.raises(AgentUnreachable, match=r"dut1: the agent could not be started there"):
         site.connect(access=msgspec.structs.replace(site.access, ssh=(str(ssh), *site.access.ssh[1:])))
-    assert list(site["dut1"].path("/root/.cache/shakeout").iterdir()) == []
+    assert list(site["dut1"].path("/var/cache/shakeout").iterdir()) == []
     with site.connect() as host:
         assert host.run("true").passed
-    assert len(list(site["dut1"].path("/root/.cache/shakeout").iterdir())) == 1
+    assert len(list(site["dut1"].path("/var/cache/shakeout").iterdir())) == 1
