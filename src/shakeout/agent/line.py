@@ -180,11 +180,11 @@ class Line:
     def _announce(self) -> None:
         """Tell all of their places, where that is news."""
         reservation, holder = self._reservation.current(), self._holder()
-        others = [path for path, _ in self._tickets.before()]
+        places = {path.name: number for number, (path, _) in enumerate(self._tickets.before(), 1)}
         for waiting in self._waiting:
             kept = reservation is not None and reservation.owner != waiting.owner
             text = described(reservation) if reservation is not None and kept and not holder else holder
-            position = 1 + sum(1 for path in others if path < waiting.ticket.path)
+            position = places.get(waiting.ticket.path.name, len(places) + 1)
             news = Queued(position, text)
             if waiting.told is None or waiting.told.position != position or waiting.told.holder != text:
                 waiting.told = news

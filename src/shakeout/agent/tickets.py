@@ -18,10 +18,16 @@ _DIGITS = 12
 class Ticket:
     """One place; held until `close`."""
 
-    def __init__(self, path: Path, number: int, fd: int) -> None:
+    def __init__(self, path: Path, number: int, fd: int, owner: str) -> None:
         self.path = path
         self.number = number
+        self.owner = owner
         self._fd = fd
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody stands here still."""
+        return self._fd >= 0
 
     def close(self) -> None:
         """Leave the line; harmless the second time."""
@@ -40,6 +46,8 @@ class TicketBox:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        #: Those that were given out here: nobody else need be asked about them.
+        self._own: dict[int, Ticket] = {}
 
     def take(self, owner: str) -> Ticket:
         """The last place, for *owner*.
@@ -54,7 +62,9 @@ class TicketBox:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             fcntl.flock(fd, fcntl.LOCK_EX)
             os.write(fd, owner.encode(errors="replace"))
-        return Ticket(path, number, fd)
+        self._own = {own: ticket for own, ticket in self._own.items() if ticket.held}
+        self._own[number] = Ticket(path, number, fd, owner)
+        return self._own[number]
 
     def before(self, number: int | None = None) -> Iterator[tuple[Path, str]]:
         """The places before *number* (None: all) at which somebody stands, with their owners, the first first.
@@ -64,6 +74,10 @@ class TicketBox:
         for earlier in sorted(self._numbers()):
             if number is not None and earlier >= number:
                 return
+            own = self._own.get(earlier)
+            if own is not None and own.held:
+                yield own.path, own.owner
+                continue
             path = self._folder / f"{earlier:0{_DIGITS}}"
             owner = _standing(path)
             if owner is not None:
