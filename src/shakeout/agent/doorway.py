@@ -12,12 +12,15 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 from shakeout.agent.statefolder import StateFolder, default_state
 
 #: What is kept of what the agent prints, for its controller, at most.
 _READ_SIZE = 4096
+#: Characters of the name of a bundle's folder: its SHA-256.
+_BUNDLE_NAME = 64
 
 
 def enter(ready: Callable[[], None], connection: str = "", state: Path | None = None) -> NoReturn:
@@ -86,9 +89,7 @@ def _be_agent(folder: StateFolder, listener: socket.socket, saying: int) -> NoRe
         os.close(saying)
         _let_go_of_streams(0, 1)
         _open_streams()
-        from shakeout.agent.reception import receive
-
-        receive(listener, folder)
+        _reception().receive(listener, folder)
     except BaseException:  # noqa: BLE001 - the edge of a process
         import traceback
 
@@ -96,6 +97,23 @@ def _be_agent(folder: StateFolder, listener: socket.socket, saying: int) -> NoRe
         sys.stderr.flush()
         os._exit(1)
     os._exit(0)
+
+
+def _reception() -> ModuleType:
+    """The agent itself, with all that it needs; a bundle that a crash of the machine has cut short is removed."""
+    try:
+        from shakeout.agent import reception
+    except Exception as error:
+        bundle = Path(__file__).parents[2]
+        if len(bundle.name) != _BUNDLE_NAME:
+            raise
+        import shutil
+
+        shutil.rmtree(bundle, ignore_errors=True)
+        sys.stderr.write(f"shakeout: {bundle} is damaged ({error}) and has been removed; connect again\n")
+        sys.stderr.flush()
+        os._exit(1)
+    return reception
 
 
 def _open_streams() -> None:

@@ -65,7 +65,14 @@ def begin(mark: str, known: Sequence[tuple[str, str, str, str]]) -> None:
     import importlib
 
     sys.path.insert(0, held)
-    importlib.import_module("shakeout.agent.doorway").enter(lambda: say("ready"), sys.argv[5])
+    try:
+        doorway = importlib.import_module("shakeout.agent.doorway")
+    except Exception as error:  # noqa: BLE001 - files that a crash of the machine has cut short may hold anything
+        import shutil
+
+        shutil.rmtree(held, ignore_errors=True)
+        _refuse(say, f"{held} is damaged ({error}) and has been removed; connect again")
+    doorway.enter(lambda: say("ready"), sys.argv[5])
 
 
 def _refuse(say: object, text: str) -> NoReturn:

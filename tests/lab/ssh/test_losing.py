@@ -113,6 +113,18 @@ def test_what_the_agent_says_at_its_end_is_told(site: Site) -> None:
     assert "its zygote was killed" in str(connected.session.lost)
 
 
+@pytest.mark.parametrize("module", ["doorway", "reception"])
+def test_files_that_a_crash_has_cut_short_are_sent_again(site: Site, module: str) -> None:
+    with site.connect():
+        (bundle,) = site["dut1"].path("/var/cache/shakeout").iterdir()
+    for file in (bundle / "shakeout/agent").rglob(f"{module}*.py*"):
+        file.write_bytes(bytes(200))
+    with pytest.raises(AgentUnreachable, match=r"is damaged.* has been removed"):
+        site.connect()
+    with site.connect() as host:
+        assert host.run("true").passed
+
+
 #: In place of ssh: ends in the middle of what is sent.
 ENDS_EARLY = """#!{python}
 import os, subprocess, sys
