@@ -1,7 +1,7 @@
 """The agent's gate to the network: TLS, and nobody comes in without a certificate for controllers.
 
-Strangers cost little and are kept apart: each has a few seconds, there may be only so many, and who came first goes
-first when there are more, since an honest controller is through in milliseconds.
+Strangers cost little and are kept apart: each has a few seconds, and there may be only so many. When there are more,
+one from where the most of them come goes, who came first: an honest controller is through in a few round trips.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Gate:
 
     def _arrived(self, connected: socket.socket, address: Any) -> None:
         if len(self._strangers) >= _MOST_STRANGERS:
-            next(iter(self._strangers)).close()
+            self._one_too_many().close()
         try:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connected.setblocking(False)
@@ -74,7 +74,14 @@ class Gate:
         except (OSError, ValueError):  # it has gone already, or was in too great a hurry
             connected.close()
             return
-        self._strangers[Stranger(self, tls, shown_address(address))] = None
+        self._strangers[Stranger(self, tls, shown_address(address), _network(address[0]))] = None
+
+    def _one_too_many(self) -> Stranger:
+        counts: dict[str, int] = {}
+        for each in self._strangers:
+            counts[each.network] = counts.get(each.network, 0) + 1
+        crowd = max(counts, key=lambda network: counts[network])
+        return next(each for each in self._strangers if each.network == crowd)
 
     # -- for strangers ----------------------------------------------------------------------------
 
@@ -92,9 +99,14 @@ class Gate:
 
 
 class Stranger:
-    """A connection until both sides have accepted each other."""
+    """A connection until both sides have accepted each other.
 
-    def __init__(self, gate: Gate, tls: ssl.SSLSocket, address: str) -> None:
+    Attributes:
+        network: from where it comes, as far as one machine can choose that.
+    """
+
+    def __init__(self, gate: Gate, tls: ssl.SSLSocket, address: str, network: str) -> None:
+        self.network = network
         self._gate = gate
         self._tls = tls
         self._address = address
@@ -159,6 +171,14 @@ class Stranger:
     def _too_late(self) -> None:
         self._gate.refused(self._address, f"no certificate was shown within {GREETING_TIMEOUT:g} s")
         self.close()
+
+
+def _network(host: str) -> str:
+    """What one machine may have all of: an IPv4 address, or an IPv6 network of 64 bits."""
+    host = host.partition("%")[0]
+    if ":" not in host:
+        return host
+    return socket.inet_pton(socket.AF_INET6, host)[:8].hex()
 
 
 class Sparing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -94,6 +95,34 @@ def test_of_too_many_the_first_goes_first(entrance: Entrance) -> None:
     finally:
         for each in crowd:
             each.close()
+
+
+def test_a_flood_from_one_place_sends_nobody_else_away(entrance: Entrance) -> None:
+    """However slow the way of somebody honest is, and how fast others come again and again."""
+    with contextlib.ExitStack() as stack:
+        honest = stack.enter_context(socket.create_connection(entrance.address, source_address=("127.0.0.2", 0)))
+        entrance.until(lambda: entrance.strangers == 1)
+        for number in range(2, 200):
+            stack.enter_context(socket.create_connection(entrance.address))
+            entrance.until(lambda number=number: entrance.strangers == min(number, 64))
+            entrance.reactor.turn(0)
+        entrance.reactor.turn(0)
+        honest.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            honest.recv(1)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+    ],
+)
+def test_what_counts_as_one_place(one: str, other: str, same: bool) -> None:
+    assert (gate._network(one) == gate._network(other)) is same
 
 
 def test_much_is_not_said_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
