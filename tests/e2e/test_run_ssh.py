@@ -64,9 +64,6 @@ class SshUser(User):
 def machines() -> Iterator[tuple[Machines, SshLogin]]:
     """Machines on two networks."""
     with Machines("dut1", "dut2", dut3={"eth0": "net1", "eth1": "net2"}, dut4={"eth0": "net2"}) as made:
-        for machine in made:
-            machine.path("/root").chmod(0o755)
-            machine.path("/root/.bashrc").unlink(missing_ok=True)
         yield made, SshLogin(made)
 
 

@@ -33,7 +33,7 @@ BOTH = pytest.mark.parametrize("name", ["t1", "s1"], ids=["tls", "ssh"])
 #: All that a session may have changed, as a shell sees it.
 STATE = """\
 ip -o -4 addr show; ip -o link show type bridge; cat /proc/sys/net/ipv4/ip_forward; ls -l --time-style=+ /etc/rc?.d
-cat /etc/motd; ls -A /root; service sleeper status; echo $?; pgrep -x sleep
+cat /etc/motd; ls -A /srv; service sleeper status; echo $?; pgrep -x sleep
 """
 #: Of what a lying agent may say, one of each sort.
 LIES = ("too few fields", "an unknown message", "garbage", "an oversized frame", "a second welcome", "half a frame")
@@ -88,7 +88,7 @@ def test_a_killed_agent_leaves_nothing_once_it_runs_again(
     host.procfs_set("sys/net/ipv4/ip_forward", 1)
     (tmp_path / "motd").write_text("changed\n")
     host.send_file(str(tmp_path / "motd"), "/etc/motd")
-    host.send_file(str(tmp_path / "motd"), "/root/new")
+    host.send_file(str(tmp_path / "motd"), "/srv/new")
     assert host.enable_service("sleeper").active
     job = host.run("sleep 1000", bg=True)
     assert state() != before

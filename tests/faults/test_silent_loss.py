@@ -143,7 +143,7 @@ def one_cut(site: Site, name: str, busy: Busy, big_file: Path) -> None:
         session.session.leave()
     with site.connect_again(name) as host:
         assert host.procfs_get("sys/net/ipv4/ip_forward") == "0"
-        assert host.run("ls -A /root | grep -e big -e '^[.]shakeout'", fail=True).passed
+        assert host.run("ls -A /srv | grep -e big -e '^[.]shakeout'", fail=True).passed
 
 
 @contextmanager
@@ -169,8 +169,8 @@ def sending(site: Site, host: Host, big_file: Path) -> Iterator[Job]:
 def being_sent(site: Site, host: Host, file: Path) -> Iterator[Future[str]]:
     """*file* is on its way to the host."""
     with ThreadPoolExecutor(1) as thread:
-        sent = thread.submit(host.send_file, str(file), "/root/big")
-        stage = site.machine(host.name).path("/root")
+        sent = thread.submit(host.send_file, str(file), "/srv/big")
+        stage = site.machine(host.name).path("/srv")
         wait_for(lambda: any(part.is_file() and part.stat().st_size > 1 << 20 for part in stage.glob(".shake*/**/*")))
         yield sent
 
@@ -200,7 +200,7 @@ def test_a_starved_host_is_not_lost(site: Site, tmp_path: Path) -> None:
                 for pid in stopped:
                     os.kill(pid, signal.SIGCONT)
             for sent in arriving:
-                assert sent.result(60) == "/root/big"
+                assert sent.result(60) == "/srv/big"
         for host in hosts.values():
             assert host.run("echo here").stdout == "here\n"
         assert not any(job.finished for job in (*sleeping, *talking))

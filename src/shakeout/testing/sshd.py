@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,9 @@ class SshLogin:
                 file.write(entry)
 
     def _serve(self, machine: Machine) -> Process:
+        home = pwd.getpwuid(0).pw_dir
+        machine.path(home).chmod(0o755)  # the interpreter may be below, and other users run it, too
+        machine.path(f"{home}/.bashrc").unlink(missing_ok=True)  # of this machine's user, who may have anything in it
         keys = machine.path(_KEYS)
         keys.mkdir(mode=0o755)
         machine.path("/run/sshd").mkdir(exist_ok=True)  # what sshd changes its root to

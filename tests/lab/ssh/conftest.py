@@ -34,9 +34,6 @@ class Site:
         self.login = SshLogin(machines)
         self.access = Access(ssh=self.login.command, cache=cache)
         self.loop = LoopThread()
-        for machine in machines:
-            machine.path("/root").chmod(0o755)  # the interpreter may be below
-            machine.path("/root/.bashrc").unlink(missing_ok=True)  # of this machine's user
 
     def connect(
         self, name: str = "dut1", *, run: str = "testing", access: Access | None = None, **how: object

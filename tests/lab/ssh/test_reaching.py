@@ -24,8 +24,8 @@ pytestmark = [
 
 #: Where something could be left.
 PLACES = (
-    "/root/.cache",
-    "/root/.local",
+    "~root/.cache",
+    "~root/.local",
     "/var/cache",
     "/var/lib/shakeout",
     "/run",
@@ -38,7 +38,7 @@ PLACES = (
 
 def files(machine: Machine) -> set[str]:
     """All files where something could be left; of this machine's own, which shows through, nothing changes there."""
-    done = machine.run(["find", *PLACES, "-xdev"], check=False)
+    done = machine.run(["bash", "-c", f"find {' '.join(PLACES)} -xdev"], check=False)
     return {line for line in done.stdout.splitlines() if "/.local/state/shakeout/runs" not in line}
 
 
@@ -187,10 +187,10 @@ def test_no_python_there(site: Site) -> None:
 
 
 def test_a_cache_that_cannot_be_there(site: Site) -> None:
-    add_user(site["dut1"], "full")
-    site["dut1"].path("/home/full/.cache").write_text("")
-    with pytest.raises(AgentUnreachable, match=r"full@dut1: the agent's files cannot be put there: /home/full/.cache"):
-        site.connect(user="full", python=PYTHON)
+    add_user(site["dut1"], "user")
+    site["dut1"].path("/home/user/.cache").write_text("")
+    with pytest.raises(AgentUnreachable, match=r"user@dut1: the agent's files cannot be put there: /home/user/.cache"):
+        site.connect(user="user", python=PYTHON)
 
 
 def test_two_controllers_at_once(site: Site) -> None:
