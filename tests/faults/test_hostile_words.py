@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from tests.e2e.user import User
 from tests.faults.liar import Liar, Line, welcome
 
 from shakeout.cli.program import message, shakeout_command
@@ -147,3 +149,14 @@ def test_jobs_and_devices(tmp_path: Path) -> None:
             loop.close()
     assert_harmless(message(failed.value))
     assert not [char for char in job.reason + message(told.value) if char in "\x1b\x07\r\u202e"]
+
+
+@pytest.mark.parametrize("command", ["list", "check dut1"])
+def test_files_of_a_pool_that_somebody_else_has_written(command: str, tmp_path: Path) -> None:
+    escaped = json.dumps(EVIL)
+    (tmp_path / "pool").mkdir()
+    text = f'{{"host": {{"name": "dut1", "address": {escaped}, "via": "tls"}}, "params": {{"rack": {escaped}}}}}'
+    (tmp_path / "pool" / "dut1.json").write_text(text)
+    done = User(tmp_path).shakeout("pool", *command.split(), "--pool", "pool")
+    assert done.out + done.err
+    assert_harmless(done.out + done.err)

@@ -114,7 +114,9 @@ def run_program(arguments: Sequence[str]) -> int:
 
             traceback.print_exc()
         else:
-            sys.stderr.write(message(error) + "\n")
+            from shakeout.report.text import harmless  # what is wrong is often in files and words of others
+
+            sys.stderr.write(harmless(message(error)) + "\n")
         return exit_status(error)
 
 

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from shakeout.cli.settings import use_colour
+from shakeout.wire.harmless import harmless
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,6 +22,8 @@ _STYLES = {
 }  # fmt: skip
 
 
+#: Characters of one text; none is that long, as far as its writer meant well.
+_LONGEST = 1 << 20
 #: What a text has at least on a terminal if it may be wrapped or cut, and needs as much.
 _NARROWEST = 12
 
@@ -50,7 +53,8 @@ def format_option(command: F) -> F:
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     """Print *rows*: in colour, fitted to its width, on a terminal; elsewhere a line each, whole and aligned."""
-    rows = [[" ".join(text.split()) if "\n" in text else text for text in row] for row in rows]
+    # Others have a say in what is shown: hosts, whoever wrote a pool's file.
+    rows = [[harmless(text, longest=_LONGEST) for text in row] for row in rows]
     widths = [max(cells(row[at]) for row in (*rows, [c.name for c in columns])) for at in range(len(columns))]
     if (sys.stdout.isatty() or use_colour(sys.stdout)) and _print_fitted(columns, rows, widths):
         return
@@ -67,7 +71,7 @@ def print_json(value: object) -> None:
 
 def print_fields(fields: Iterable[tuple[str, str]]) -> None:
     """Print names with their values, a line each; empty values are left out."""
-    shown = [(name, value) for name, value in fields if value]
+    shown = [(harmless(name), harmless(value, lines=True, longest=_LONGEST)) for name, value in fields if value]
     width = max((cells(name) for name, _ in shown), default=0)
     for name, value in shown:
         first, *more = value.split("\n")

@@ -12,30 +12,33 @@ T = TypeVar("T")
 LONGEST = 4000
 
 
-def harmless(value: T, *, lines: bool = False) -> T:
+def harmless(value: T, *, lines: bool = False, longest: int = LONGEST) -> T:
     """*value* with every text in it harmless: what is not printable is a question mark, what is too long is cut.
 
     Args:
         value: text, a message, or plain data; other values are returned as they are.
         lines: line feeds and tabs are kept; otherwise every text becomes one line.
+        longest: characters of each text.
     """
     made: Any = value
     if isinstance(value, str):
-        made = _text(value, lines=lines)
+        made = _text(value, lines, longest)
     elif isinstance(value, msgspec.Struct):
-        fields = {name: harmless(getattr(value, name), lines=lines) for name in value.__struct_fields__}
+        fields = {
+            name: harmless(getattr(value, name), lines=lines, longest=longest) for name in value.__struct_fields__
+        }
         made = msgspec.structs.replace(value, **fields)
     elif isinstance(value, dict):
-        made = {harmless(key): harmless(each, lines=lines) for key, each in value.items()}
+        made = {harmless(key): harmless(each, lines=lines, longest=longest) for key, each in value.items()}
     elif isinstance(value, list | tuple):
-        made = type(value)([harmless(each, lines=lines) for each in value])
+        made = type(value)([harmless(each, lines=lines, longest=longest) for each in value])
     result: T = made
     return result
 
 
-def _text(text: str, *, lines: bool) -> str:
-    if len(text) > LONGEST:
-        text = text[:LONGEST] + "…"
+def _text(text: str, lines: bool, longest: int) -> str:
+    if len(text) > longest:
+        text = text[:longest] + "…"
     if text.isprintable():
         return text
     if lines:
