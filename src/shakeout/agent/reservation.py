@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import msgspec
 
 from shakeout.agent.telling import tell
 from shakeout.errors import UsageError
+from shakeout.placing import place
 from shakeout.wire.messages import Reservation
 
 #: Nobody needs a host for longer than this without saying so again; seconds.
@@ -54,14 +54,8 @@ class ReservationFile:
             raise UsageError(f"a reservation lasts between 0 s and {LONGEST / 86400:g} d, not {seconds:g} s")
         self._check_owner(owner)
         note = _Note(printable(owner, LONGEST_OWNER), printable(reason, LONGEST_REASON), time.time() + seconds)
-        hidden = self._path.with_suffix(".new")
         try:
-            descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(msgspec.json.encode(note))
-                file.flush()
-                os.fsync(file.fileno())
-            hidden.replace(self._path)
+            place(self._path, msgspec.json.encode(note), 0o600)
         except OSError as error:
             raise UsageError(f"the reservation cannot be written on the host: {error.strerror}") from error
 

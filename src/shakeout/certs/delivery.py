@@ -6,8 +6,8 @@ from pathlib import Path
 
 from shakeout.certs import signing
 from shakeout.certs.laboratory import Signed
-from shakeout.certs.placing import make_folder, place
 from shakeout.errors import UsageError
+from shakeout.placing import place
 from shakeout.wire.certificates import AUTHORITY, CERTIFICATE, KEY, REVOKED, Role
 
 
@@ -24,7 +24,7 @@ def deliver(signed: Signed, folder: Path, revocations: bytes) -> None:
     """
     files = {**signed.files, REVOKED: revocations}
     try:
-        make_folder(folder)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for file in (REVOKED, AUTHORITY, KEY, CERTIFICATE):
             place(folder / file, files[file], 0o600 if file == KEY else 0o644)
     except OSError as error:

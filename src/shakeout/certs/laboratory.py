@@ -16,8 +16,8 @@ import msgspec
 from shakeout.certs import signing
 from shakeout.certs.ledger import Issued, Ledger, Record, Revoked
 from shakeout.certs.naming import check_address, check_name
-from shakeout.certs.placing import make_folder, place
 from shakeout.errors import UnknownName, UsageError
+from shakeout.placing import place
 from shakeout.wire.certificates import AUTHORITY, CERTIFICATE, KEY, REVOKED, Role
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Laboratory:
             UsageError: there is one already, or it cannot be written.
         """
         try:
-            make_folder(folder)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _alone(folder):
                 if (folder / AUTHORITY).exists():
                     raise UsageError(f"there is a CA in {folder} already; give another folder with --dir for a new one")
@@ -90,8 +90,8 @@ class Laboratory:
                 own = signing.authority(key, name, serial, now - DAY, now + _CA_DAYS * DAY)
                 # The certificate comes last: without it there is no CA, and the next attempt begins anew.
                 place(folder / _CA_KEY, signing.key_pem(key), 0o600)
-                place(folder / REVOKED, signing.revocations_pem((), own, key, 1, now - _SLACK))
-                place(folder / AUTHORITY, signing.certificate_pem(own))
+                place(folder / REVOKED, signing.revocations_pem((), own, key, 1, now - _SLACK), 0o644)
+                place(folder / AUTHORITY, signing.certificate_pem(own), 0o644)
         except OSError as error:
             raise UsageError(f"the CA cannot be made in {folder}: {error.strerror}") from error
         return cls(folder)
@@ -176,7 +176,7 @@ class Laboratory:
     def _write_revocations(self, now: int) -> None:
         """From the ledger, always: so a list that an earlier process did not come to write is made up for."""
         pem = signing.revocations_pem(self.records(), self._certificate, self._key, time.time_ns(), now - _SLACK)
-        place(self.folder / REVOKED, pem)
+        place(self.folder / REVOKED, pem, 0o644)
 
     def _read_key(self) -> EllipticCurvePrivateKey:
         path = self.folder / _CA_KEY

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from shakeout.errors import JournalBroken
+from shakeout.placing import place
 
 _NAME = "hosts.json"
 #: No book is longer; what is was not written here.
@@ -50,12 +51,8 @@ def write_book(folder: Path, book: HostBook) -> None:
     Raises:
         JournalBroken: there is no room for it.
     """
-    hidden = folder / f".{_NAME}"
     try:
-        descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(book))
-        hidden.replace(folder / _NAME)
+        place(folder / _NAME, msgspec.json.encode(book), 0o600, sync=False)
     except OSError as error:
         raise JournalBroken(f"{folder / _NAME} cannot be written: {error.strerror}") from error
 

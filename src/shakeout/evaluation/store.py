@@ -20,6 +20,7 @@ import msgspec
 from shakeout.errors import UsageError
 from shakeout.evaluation.measured import Measured
 from shakeout.journal.artifacts import safe_name
+from shakeout.placing import place
 from shakeout.units import unit
 
 SCHEMA = 1
@@ -106,16 +107,8 @@ class Slot:
             recorded=recorded,
             run=run,
         )
-        hidden = self.path.with_name(f".{self.path.name[:100]}.{os.urandom(4).hex()}")
         try:
-            try:
-                with hidden.open("xb") as file:
-                    file.write(msgspec.json.format(msgspec.json.encode(stored), indent=1) + b"\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-                hidden.replace(self.path)
-            finally:
-                hidden.unlink(missing_ok=True)
+            place(self.path, msgspec.json.format(msgspec.json.encode(stored), indent=1) + b"\n")
         except OSError as error:
             raise UsageError(f"the baseline cannot be written to {self.path}: {error.strerror}") from error
 

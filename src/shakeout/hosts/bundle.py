@@ -24,6 +24,7 @@ import shakeout
 from shakeout.errors import AgentUnreachable, UsageError
 from shakeout.hosts.bootstrap import platform_tag, suits
 from shakeout.hosts.wheels import fetch, least_libc
+from shakeout.placing import place
 
 #: A Python with its version and build, a machine, a C library with the oldest version that will do.
 Tag = tuple[str, str, str]
@@ -136,9 +137,7 @@ class Bundles:
         path = self._folder / (",".join((fingerprint(), *tag, sha)) + _SUFFIX)
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".new-", delete=False) as file:
-                file.write(data)
-            Path(file.name).replace(path)
+            place(path, data, 0o600, sync=False)
             self._prune()
         except OSError as error:
             raise UsageError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from shakeout.config.schemas import schema_of
 from shakeout.errors import BadInventory, UsageError
 from shakeout.hosts.dialing import Endpoint
 from shakeout.matching.inventory import HostEntry
+from shakeout.placing import place
 
 #: What needs no quotes in YAML, wherever it stands.
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -116,21 +116,12 @@ def write_file(folder: Path, name: str, text: str, *, replace: bool = False) -> 
         UsageError: there is one already, and it is not to be replaced; or there is no room.
     """
     path = folder / f"{name}.yaml"
-    hidden = folder / f".{name}.{os.urandom(6).hex()}.new"
     try:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
             raise UsageError(f"{folder} is a file; a pool is a directory of host files") from None
-        try:
-            with hidden.open("x", encoding="utf-8") as file:  # not along a link: a pool may be shared
-                file.write(text)
-            if replace:
-                hidden.replace(path)
-            else:
-                os.link(hidden, path)
-        finally:
-            hidden.unlink(missing_ok=True)
+        place(path, text.encode(), new=not replace)
     except FileExistsError:
         raise UsageError(f"{path} is there already; --force replaces it, --name NAME gives this host another") from None
     except OSError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import msgspec
 
 import shakeout
 from shakeout.modules import digest
+from shakeout.placing import place
 
 #: Seconds for which a file must have been left alone: a change at the same moment would not be told apart.
 _SETTLED = 2.0
@@ -80,14 +82,10 @@ class PoolCache:
         if not self._changed and len(self._fresh) == len(self._kept.files):
             return
         self._kept.files = self._fresh
-        hidden = self._path.with_suffix(f".{os.getpid()}")
-        try:
+        with suppress(OSError, OverflowError, TypeError, ValueError):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if _own(self._path.parent):
-                hidden.write_bytes(msgspec.msgpack.encode(self._kept))
-                hidden.replace(self._path)
-        except (OSError, OverflowError, TypeError, ValueError):
-            hidden.unlink(missing_ok=True)
+                place(self._path, msgspec.msgpack.encode(self._kept), 0o600, sync=False)
 
 
 def _own(folder: Path) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from shakeout.errors import UsageError
+from shakeout.placing import place
 from shakeout.report.outcome import RunOutcome
 
 
@@ -108,16 +108,7 @@ def _replace(path: Path, content: bytes) -> None:
             path.write_bytes(content)
             return
         target = path.resolve()  # a link stays a link
-        hidden = _hidden(target)
-        try:
-            with hidden.open("xb") as file:
-                file.write(content)
-            if target.exists():
-                hidden.chmod(target.stat().st_mode & 0o777)
-            hidden.replace(target)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                hidden.unlink()
+        place(target, content, target.stat().st_mode & 0o777 if target.exists() else None, sync=False)
     except OSError as error:
         raise _refusal(path, error) from error
 
