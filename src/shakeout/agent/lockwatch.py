@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import signal
@@ -10,8 +9,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from shakeout.agent.children import Children
-
-_PDEATHSIG = 1
+from shakeout.processes.namespaces import end_with_parent
 
 
 class LockWatch:
@@ -56,14 +54,13 @@ class LockWatch:
 def _wait_and_end(path: str, agent: int) -> NoReturn:
     """In the child: nothing of the agent's may stay open here, or its peers would not see its end."""
     try:
-        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() == agent:
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, signal.SIG_DFL)
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            os.closerange(0, fd)
-            os.closerange(fd + 1, 1 << 30)
-            fcntl.flock(fd, fcntl.LOCK_SH)
+        end_with_parent(agent)
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        os.closerange(0, fd)
+        os.closerange(fd + 1, 1 << 30)
+        fcntl.flock(fd, fcntl.LOCK_SH)
     finally:
         os._exit(0)

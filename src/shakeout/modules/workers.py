@@ -11,14 +11,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from shakeout.errors import ModuleFailed
+from shakeout.processes.namespaces import end_with_parent
 
 if TYPE_CHECKING:
     from shakeout.modules.beat import Beat
 
 #: What a worker does; it never needs to return. Gets its number and its counters.
 Task = Callable[[int, memoryview], None]
-
-_PR_SET_PDEATHSIG = 1
 
 
 class Workers:
@@ -94,7 +93,7 @@ class Workers:
             # The job's group gets SIGINT as a whole; when to end is for the module's own process to say.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            _die_with_parent(parent)
+            end_with_parent(parent)
             self._task(number, self.counters(number))
         except BaseException as error:  # noqa: BLE001 - the edge of a process
             text = error.args[0] if isinstance(error, ModuleFailed) else _described(error)
@@ -138,15 +137,6 @@ def cpu_of(pid: int) -> float:
         return time.clock_gettime((~pid << 3) | 2)
     except OSError:
         return 0.0
-
-
-def _die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when *parent* ends; at once, if it has."""
-    import ctypes
-
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def _described(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 
 NEWNS = 0x00020000
 NEWUTS = 0x04000000
@@ -68,6 +69,17 @@ def sethostname(name: str) -> None:
 def become_subreaper() -> None:
     """Adopt the orphans of this process's descendants, as process 1 does."""
     _check(_libc.prctl(36, 1, 0, 0, 0), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def end_with_parent(parent: int = 0) -> None:
+    """Have the kernel kill this process when the thread that has forked it ends; it ends at once if that is over.
+
+    Args:
+        parent: the pid of that thread's process; 0 if it is in another PID namespace.
+    """
+    _libc.prctl(1, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def set_process_name(name: str) -> None:

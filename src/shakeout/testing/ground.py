@@ -5,7 +5,6 @@ It ends, and takes all machines with it, when its standard input ends: with whoe
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import signal
@@ -18,10 +17,9 @@ import msgspec
 
 from shakeout.devices.netlink import Change, Netlink, Peer
 from shakeout.labs import rootfs
-from shakeout.processes.namespaces import NEWIPC, NEWNET, NEWNS, NEWPID, NEWUTS, sethostname, unshare
+from shakeout.processes.namespaces import NEWIPC, NEWNET, NEWNS, NEWPID, NEWUTS, end_with_parent, sethostname, unshare
 from shakeout.wire.network import Address
 
-_PDEATHSIG = 1
 #: Target and file system type of what is mounted here.
 Mounts: TypeAlias = list[tuple[str, str]]
 #: The link of a machine that its agent is reached by; on the ground a bridge of this name.
@@ -88,14 +86,15 @@ def _launch(
 ) -> int:
     """Make *machine*; the number of its process 1, as it is known here."""
     ours, theirs = socket.socketpair()
+    maker = os.getpid()
     if os.fork() == 0:
-        _end_with_parent()
+        end_with_parent(maker)
         ours.close()
         unshare(NEWPID)  # for the next child
         pid = os.fork()
         if pid == 0:
             try:
-                _end_with_parent()
+                end_with_parent()
                 _be_machine(folder, machine, mounts, theirs)
             finally:
                 os._exit(1)
@@ -121,11 +120,6 @@ def _received(sock: socket.socket, size: int) -> bytes:
     if len(data) < size:
         raise RuntimeError("a machine ended while it was made; its error stands above")
     return data
-
-
-def _end_with_parent() -> None:
-    # The parent has one thread, so that this is its end, and not that of a thread.
-    ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _be_machine(folder: str, machine: Machine, mounts: Mounts, ground: socket.socket) -> NoReturn:

@@ -6,7 +6,6 @@ reaps; and the agent, which is an ordinary process there, as on a real machine.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import signal
@@ -17,9 +16,7 @@ from typing import NoReturn
 from shakeout.agent.standalone import serve
 from shakeout.devices.netlink import Change, Netlink, Peer
 from shakeout.labs import rootfs
-from shakeout.processes.namespaces import NEWIPC, NEWNET, NEWNS, NEWPID, NEWUTS, sethostname, unshare
-
-_PDEATHSIG = 1
+from shakeout.processes.namespaces import NEWIPC, NEWNET, NEWNS, NEWPID, NEWUTS, end_with_parent, sethostname, unshare
 
 
 def main() -> NoReturn:
@@ -32,8 +29,7 @@ def main() -> NoReturn:
     unshare(NEWNS | NEWUTS | NEWIPC | NEWNET | NEWPID)
     first = os.fork()
     if first == 0:
-        # The parent has one thread, so that this is its end, and not that of a thread.
-        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        end_with_parent()
         try:
             _inside(folder, name, scratch, mounts)
         finally:
