@@ -41,7 +41,7 @@ SLOW = {
 }
 
 #: What a test module imports only when it runs, because it needs what is slow.
-ONLY_IN_RUN = {"shakeout.modules.http_client", "shakeout.modules.http_server"}
+ONLY_IN_RUN = {"shakeout.modules.http.client", "shakeout.modules.http.server"}
 
 QUICK_LAYERS = ("errors", "params", "matching", "wire", "journal", "processes", "recipe", "modules")
 LAYERS_ON_HOSTS = ("agent", "devices")

@@ -19,7 +19,7 @@ from shakeout.wire.reactor import READ, Reactor, Timer
 
 if TYPE_CHECKING:
     from shakeout.agent.server import Peer
-    from shakeout.modules.inotify import Inotify
+    from shakeout.modules.logs.inotify import Inotify
 
 #: Controllers that may stand in line at one agent.
 _LONGEST = 1000
@@ -156,7 +156,7 @@ class Line:
         """Other agents of the host may make and end reservations: hear of it."""
         if self._changes is not None:
             return
-        from shakeout.modules.inotify import FOLDER, Inotify  # which few need
+        from shakeout.modules.logs.inotify import FOLDER, Inotify  # which few need
 
         try:
             changes = Inotify()

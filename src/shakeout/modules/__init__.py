@@ -77,6 +77,9 @@ BUILTIN: Final = {
 WARM: Final = ("Ping", "TcpConnect", "TcpListen", "UdpListen", "UdpSend")
 _BASE: Final = {"BaseTestModule": "base"}
 
+#: What ``from shakeout.modules import *`` brings: all of them, loaded there and then.
+__all__ = [*BUILTIN, *_BASE]  # noqa: PLE0604 - these are texts
+
 
 def __getattr__(name: str) -> Any:
     place = BUILTIN.get(name) or _BASE.get(name)

@@ -13,7 +13,7 @@ from shakeout.params import BoolParam, DurationParam, FloatParam
 
 if TYPE_CHECKING:
     from shakeout.modules.extent import Extent
-    from shakeout.modules.procstat import MachineStat
+    from shakeout.modules.machine.procstat import MachineStat
     from shakeout.modules.series import Series
 
 #: Single CPUs that get a series in the journal; those beyond are in the result only.
@@ -161,7 +161,7 @@ class _Watch:
         )
 
     def _sample(self, moment: int, seconds: float) -> None:
-        from shakeout.modules.procstat import parse_load, shares
+        from shakeout.modules.machine.procstat import parse_load, shares
 
         before, self._last = self._last, _read()
         for name, extents in self._uses.items():
@@ -187,7 +187,7 @@ class _Watch:
 
 
 def _read() -> MachineStat:
-    from shakeout.modules.procstat import parse_stat
+    from shakeout.modules.machine.procstat import parse_stat
 
     return parse_stat(Path("/proc/stat").read_text())
 

@@ -13,7 +13,7 @@ from shakeout.modules.extent import Extent, Range, shown_range
 from shakeout.params import DurationParam, ListParam, StrParam
 
 if TYPE_CHECKING:
-    from shakeout.modules.procstat import DiskStat
+    from shakeout.modules.machine.procstat import DiskStat
     from shakeout.modules.series import Series
 
 #: Disks that get a series in the journal; those beyond are in the result only.
@@ -160,13 +160,13 @@ def _rates(before: DiskStat, after: DiskStat, seconds: float) -> dict[str, float
 
 
 def _grown(before: DiskStat, after: DiskStat) -> tuple[int, ...]:
-    from shakeout.modules.procstat import counted
+    from shakeout.modules.machine.procstat import counted
 
     return tuple(counted(old, new) for old, new in zip(before, after, strict=True))
 
 
 def _read() -> dict[str, DiskStat]:
-    from shakeout.modules.procstat import parse_disks
+    from shakeout.modules.machine.procstat import parse_disks
 
     try:
         return parse_disks(Path("/proc/diskstats").read_text())

@@ -20,7 +20,7 @@ from shakeout.params import (
 )
 
 if TYPE_CHECKING:
-    from shakeout.modules.dns_client import Reply
+    from shakeout.modules.dns.client import Reply
 
 #: What the system's resolver can be asked for.
 _SYSTEM: Final = ("A", "AAAA", "PTR")
@@ -108,9 +108,9 @@ class DnsLookup(BaseTestModule):
             raise BadParameters("DnsLookup", problems)
 
     def _problems(self) -> Any:
-        from shakeout.modules.dns_message import rcode_number
-        from shakeout.modules.dns_names import labels_of
-        from shakeout.modules.dns_records import type_number
+        from shakeout.modules.dns.message import rcode_number
+        from shakeout.modules.dns.names import labels_of
+        from shakeout.modules.dns.records import type_number
 
         for name, check in (("name", labels_of), ("type", type_number), ("rcode", rcode_number)):
             try:
@@ -153,7 +153,7 @@ class DnsLookup(BaseTestModule):
         return result
 
     def _one(self, result: DnsLookupResult) -> Reply | None:
-        from shakeout.modules.dns_client import ask, ask_system
+        from shakeout.modules.dns.client import ask, ask_system
 
         why, reply = "", None
         try:
@@ -173,7 +173,7 @@ class DnsLookup(BaseTestModule):
         return reply
 
     def _question(self) -> str:
-        from shakeout.modules.dns_names import reverse_name
+        from shakeout.modules.dns.names import reverse_name
 
         address = _address(self.name) if self.type.upper() == "PTR" else None
         if address is None or self.server is None:

@@ -68,8 +68,8 @@ class DnsServe(BaseTestModule):
             raise BadParameters("DnsServe", problems)
 
     def _problems(self) -> Any:
-        from shakeout.modules.dns_message import rcode_number
-        from shakeout.modules.dns_zone import Zone
+        from shakeout.modules.dns.message import rcode_number
+        from shakeout.modules.dns.zone import Zone
 
         if self.timeout is not None and not self.queries:
             yield "timeout needs queries; a server without an end is stopped"
@@ -81,7 +81,7 @@ class DnsServe(BaseTestModule):
         yield from Zone(self.records, self.ttl).problems
 
     def run(self) -> DnsServeResult:
-        from shakeout.modules.dns_server import Server, sockets
+        from shakeout.modules.dns.server import Server, sockets
 
         result = DnsServeResult(
             address="", port=0, queries=0, tcp=0, dropped=0, garbage=0, names={}, rcodes={}

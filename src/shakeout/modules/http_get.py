@@ -11,8 +11,8 @@ from shakeout.errors import BadParameters, JobError, ModuleFailed
 from shakeout.modules.base import BaseTestModule
 from shakeout.modules.durations import Durations, Latency
 from shakeout.modules.endpoints import count_reason, reason, told
-from shakeout.modules.http_checks import find_json, parse_statuses, parse_url, same
-from shakeout.modules.http_checks import told as ranges_told
+from shakeout.modules.http.checks import find_json, parse_statuses, parse_url, same
+from shakeout.modules.http.checks import told as ranges_told
 from shakeout.params import (
     BoolParam,
     DictParam,
@@ -27,7 +27,7 @@ from shakeout.params import (
 if TYPE_CHECKING:
     import ssl
 
-    from shakeout.modules.http_client import Answer, Client, Request
+    from shakeout.modules.http.client import Answer, Client, Request
 
 #: Bytes of a body that are looked at and come back; more are counted only.
 KEPT: Final = 64 << 10
@@ -211,7 +211,7 @@ class _Work:
     """All requests of one HttpGet, on their way."""
 
     def __init__(self, module: HttpGet) -> None:
-        from shakeout.modules.http_client import Request
+        from shakeout.modules.http.client import Request
 
         self.result = HttpGetResult(
             requests=0, failed=0, statuses={}, received=0, total_ms=None, first_byte_ms=None, connect_ms=None,
@@ -263,7 +263,7 @@ class _Work:
     def _client(self) -> Client:
         import socket
 
-        from shakeout.modules.http_client import Client
+        from shakeout.modules.http.client import Client
 
         module = self._module
         return Client(

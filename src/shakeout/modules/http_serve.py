@@ -98,7 +98,7 @@ class HttpServe(BaseTestModule):
     def run(self) -> HttpServeResult:
         import socket
 
-        from shakeout.modules.http_server import Server
+        from shakeout.modules.http.server import Server
 
         result = HttpServeResult(
             address="", port=0, requests=0, statuses={}, paths={}, sent=0, received=0, errors={}

@@ -13,8 +13,8 @@ from shakeout.modules.extent import Range, shown_range
 from shakeout.params import BoolParam, DurationParam, IntParam, ListParam, Param
 
 if TYPE_CHECKING:
-    from shakeout.modules.linkcounters import LinkCounters, LinkReading
-    from shakeout.modules.linktally import LinkTally
+    from shakeout.modules.machine.linkcounters import LinkCounters, LinkReading
+    from shakeout.modules.machine.linktally import LinkTally
 
 #: Events that a result lists; more are counted only.
 MAX_EVENTS = 1000
@@ -137,7 +137,7 @@ class InterfaceMonitor(BaseTestModule):
     max_carrier_changes = IntParam(minimum=0, desc="how often the carrier may come or go")
 
     def run(self) -> InterfaceMonitorResult:
-        from shakeout.modules.linkcounters import LinkCounters
+        from shakeout.modules.machine.linkcounters import LinkCounters
 
         with LinkCounters() as counters, Beat(self.interval, self.duration) as beat:
             watch = _Watch(self, counters, beat)
@@ -214,7 +214,7 @@ class _Watch:
 
     def _found(self, reading: LinkReading) -> LinkTally | None:
         """The tally for an interface that is there and was not known; None if it is not wanted."""
-        from shakeout.modules.linktally import LinkTally
+        from shakeout.modules.machine.linktally import LinkTally
 
         if not self._wants(reading.name):
             return None
@@ -231,7 +231,7 @@ class _Watch:
             tally.returned(reading)
         self._present[reading.number] = tally
         if self._module.driver:
-            from shakeout.modules.ethtoolstats import driver_counters
+            from shakeout.modules.machine.ethtoolstats import driver_counters
 
             self._drivers.setdefault(reading.name, driver_counters(reading.name))
         return tally
@@ -254,7 +254,7 @@ class _Watch:
         return [reading for reading in self._counters.every() if reading.number in self._present]
 
     def _take(self, reading: LinkReading) -> None:
-        from shakeout.modules.linkcounters import DELLINK
+        from shakeout.modules.machine.linkcounters import DELLINK
 
         tally = self._present.get(reading.number)
         if tally is None:
@@ -298,7 +298,7 @@ class _Watch:
             self._series[tally.name].add(moment, **rates._asdict())
 
     def _figures(self, tally: LinkTally) -> InterfaceFigures:
-        from shakeout.modules.linkcounters import COUNTERS
+        from shakeout.modules.machine.linkcounters import COUNTERS
 
         ranges = tally.ranges()
         figures: Any = dict(zip(COUNTERS, tally.totals, strict=True))
@@ -316,7 +316,7 @@ class _Watch:
     def _driver_changes(self, tally: LinkTally) -> dict[str, int]:
         if not self._module.driver or not tally.present:
             return {}
-        from shakeout.modules.ethtoolstats import driver_counters
+        from shakeout.modules.machine.ethtoolstats import driver_counters
 
         before = self._drivers.get(tally.name, {})
         after = driver_counters(tally.current_name)

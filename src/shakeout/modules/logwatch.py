@@ -12,7 +12,7 @@ from shakeout.modules.beat import Beat, Sampling
 from shakeout.params import BoolParam, DurationParam, IntParam, ListParam, StrParam
 
 if TYPE_CHECKING:
-    from shakeout.modules.logsources import JournalSource, KernelSource
+    from shakeout.modules.logs.sources import JournalSource, KernelSource
 
 #: Matches that a result lists, the first ones; all are counted.
 MAX_MATCHES = 200
@@ -182,8 +182,8 @@ class _Watch:
 
     def begin(self) -> None:
         """From here on nothing is missed."""
-        from shakeout.modules.logfiles import LogFiles
-        from shakeout.modules.logsources import JournalSource, KernelSource
+        from shakeout.modules.logs.files import LogFiles
+        from shakeout.modules.logs.sources import JournalSource, KernelSource
 
         module = self._module
         if module.path:

@@ -55,7 +55,7 @@ class MemoryMonitor(BaseTestModule):
     min_available = IntParam(minimum=0, desc="bytes that must be available all the time")
 
     def run(self) -> MemoryMonitorResult:
-        from shakeout.modules.procstat import parse_meminfo
+        from shakeout.modules.machine.procstat import parse_meminfo
 
         first = parse_meminfo(Path("/proc/meminfo").read_text())
         if "MemAvailable" not in first:
@@ -106,7 +106,7 @@ class _Watch:
 
     def sample(self, moment: int) -> None:
         """Read once more."""
-        from shakeout.modules.procstat import parse_meminfo
+        from shakeout.modules.machine.procstat import parse_meminfo
 
         figures = _figures(parse_meminfo(Path("/proc/meminfo").read_text()))
         self._add(figures, self._beat.elapsed)
@@ -153,7 +153,7 @@ def _figures(memory: dict[str, int]) -> dict[str, float]:
 
 def _pressure() -> dict[str, int]:
     """Microseconds in which some task was stalled, by what it lacked; empty where the kernel does not tell."""
-    from shakeout.modules.procstat import parse_pressure
+    from shakeout.modules.machine.procstat import parse_pressure
 
     found = {}
     for name in _PRESSURE:

@@ -8,11 +8,11 @@ from shakeout.errors import ModuleFailed
 from shakeout.modules.base import BaseTestModule
 from shakeout.modules.beat import Beat, Sampling
 from shakeout.modules.extent import Range, shown_range
-from shakeout.modules.selection import JobParam, Selection
+from shakeout.modules.machine.selection import JobParam, Selection
 from shakeout.params import BoolParam, DurationParam, IntParam, ListParam, StrParam
 
 if TYPE_CHECKING:
-    from shakeout.modules.proctable import ProcessStat
+    from shakeout.modules.machine.proctable import ProcessStat
 
 #: Processes that a result lists by themselves; more are in the sums only.
 MAX_LISTED = 200
@@ -229,7 +229,7 @@ class _Watch:
 
     def _measure(self, processes: list[ProcessStat], *, first: bool) -> dict[str, float]:
         """The sums over *processes*; CPU and disk since the last time, CPU as percent × seconds."""
-        from shakeout.modules import proctable
+        from shakeout.modules.machine import proctable
 
         sums = dict.fromkeys(self._extents, 0.0)
         sums["processes"] = float(len(processes))
@@ -251,7 +251,7 @@ class _Watch:
         return sums
 
     def _add_disk(self, key: tuple[int, int], sums: dict[str, float], *, first: bool) -> None:
-        from shakeout.modules import proctable
+        from shakeout.modules.machine import proctable
 
         fields = proctable.parse_fields(proctable.read(key[0], "io"))
         now = fields.get("read_bytes", 0), fields.get("write_bytes", 0)
@@ -261,7 +261,7 @@ class _Watch:
         sums["written"] += max(0, now[1] - before[1])
 
     def _note(self, key: tuple[int, int], stat: ProcessStat, used: float, opened: int | None) -> None:
-        from shakeout.modules import proctable
+        from shakeout.modules.machine import proctable
 
         known = self._each.get(key)
         if known is None:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from shakeout.errors import BadParameters, ModuleFailed
 from shakeout.modules.base import BaseTestModule
 from shakeout.modules.beat import Beat, Sampling
-from shakeout.modules.selection import JobParam, Selection
+from shakeout.modules.machine.selection import JobParam, Selection
 from shakeout.params import ChoiceParam, DurationParam, IntParam, ListParam, StrParam
 
 if TYPE_CHECKING:
-    from shakeout.modules.proctable import ProcessStat
+    from shakeout.modules.machine.proctable import ProcessStat
 
 #: Processes that are watched at the same time: each takes a descriptor.
 MAX_WATCHED = 500
@@ -194,7 +194,7 @@ class _Watch:
         self._alive.clear()
 
     def _add(self, stat: ProcessStat, what: str) -> None:
-        from shakeout.modules import proctable
+        from shakeout.modules.machine import proctable
 
         if len(self._alive) >= MAX_WATCHED:
             raise ModuleFailed(f"more than {MAX_WATCHED} processes are described by {self._selection}: watch fewer")
@@ -272,7 +272,7 @@ def exit_code(key: tuple[int, int], pidfd: int) -> int | None:
     import fcntl
     import struct
 
-    from shakeout.modules import proctable
+    from shakeout.modules.machine import proctable
 
     stat = proctable.read_process(key[0])
     if stat is not None and stat.start == key[1] and stat.state in "ZX":

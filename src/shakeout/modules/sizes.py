@@ -74,7 +74,7 @@ def in_bytes(size: int | str, free: int) -> int:
 
 def available_memory() -> int:
     """Bytes that may be had here without swapping: of the machine, and of this process's cgroup if it has a limit."""
-    from shakeout.modules.procstat import parse_meminfo
+    from shakeout.modules.machine.procstat import parse_meminfo
 
     available = parse_meminfo(Path("/proc/meminfo").read_text()).get("MemAvailable", 0)
     for line in _cgroups():

@@ -22,10 +22,10 @@ from shakeout.params import (
 )
 
 if TYPE_CHECKING:
+    from shakeout.modules.flows.result import ThroughputResult
+    from shakeout.modules.flows.session import Session
+    from shakeout.modules.flows.talk import Plan, Tick
     from shakeout.modules.series import Series
-    from shakeout.modules.throughput_result import ThroughputResult
-    from shakeout.modules.throughput_session import Session
-    from shakeout.modules.throughput_talk import Plan, Tick
 
 #: The port of a ThroughputServer, if none is given.
 PORT: Final = 5202
@@ -93,8 +93,8 @@ class ThroughputClient(BaseTestModule):
             yield f"bind={self.bind} is an IPv{self.bind.version} address, dst={self.dst} is not"
 
     def run(self) -> ThroughputResult:
-        from shakeout.modules import throughput_ends
-        from shakeout.modules.throughput_talk import PeerGone
+        from shakeout.modules.flows import ends as throughput_ends
+        from shakeout.modules.flows.talk import PeerGone
 
         plan = self.plan()
         family, address = resolve(self.dst, self.port, socket.SOCK_STREAM)
@@ -122,7 +122,7 @@ class ThroughputClient(BaseTestModule):
 
     def plan(self) -> Plan:
         """What the server is told."""
-        from shakeout.modules.throughput_talk import Plan
+        from shakeout.modules.flows.talk import Plan
 
         udp = self.protocol == "udp"
         return Plan(
@@ -142,7 +142,7 @@ class ThroughputClient(BaseTestModule):
         )
 
     def _result(self, plan: Plan, session: Session, ticks: _Ticks) -> ThroughputResult:
-        from shakeout.modules.throughput_result import ThroughputResult, direction
+        from shakeout.modules.flows.result import ThroughputResult, direction
 
         forward = direction(plan, session.sent, session.received_there, ticks.rates[False])
         back = direction(plan, session.sent_there, session.received, ticks.rates[True])
@@ -227,8 +227,8 @@ class ThroughputServer(BaseTestModule):
     timeout = DurationParam(minimum=0.1, desc="until a client must have come; for ever if not given")
 
     def run(self) -> ThroughputServerResult:
-        from shakeout.modules import throughput_ends
-        from shakeout.modules.throughput_talk import PeerGone
+        from shakeout.modules.flows import ends as throughput_ends
+        from shakeout.modules.flows.talk import PeerGone
 
         result = ThroughputServerResult(address="", port=0, tests=0, received=0, sent=0, errors={})
         self._res_data = result

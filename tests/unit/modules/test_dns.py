@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from shakeout.errors import BadParameters
 from shakeout.modules import DnsLookup, DnsServe
-from shakeout.modules.dns_message import Message, Question, Record, decode, encode, rcode_name, rcode_number
-from shakeout.modules.dns_names import decode_name, encode_name, labels_of, same_name, text_of
-from shakeout.modules.dns_records import decode_data, encode_data, type_name, type_number
-from shakeout.modules.dns_zone import Zone
+from shakeout.modules.dns.message import Message, Question, Record, decode, encode, rcode_name, rcode_number
+from shakeout.modules.dns.names import decode_name, encode_name, labels_of, same_name, text_of
+from shakeout.modules.dns.records import decode_data, encode_data, type_name, type_number
+from shakeout.modules.dns.zone import Zone
 
 LABELS = st.lists(st.binary(min_size=1, max_size=63), max_size=6).filter(lambda parts: sum(map(len, parts)) < 240)
 NAMES = LABELS.map(text_of)

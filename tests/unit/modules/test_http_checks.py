@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from shakeout.errors import BadParameters
 from shakeout.modules import HttpGet, HttpServe, durations
 from shakeout.modules.durations import Durations
-from shakeout.modules.http_checks import find_json, parse_statuses, parse_url, same, told
-from shakeout.modules.http_server import inside
+from shakeout.modules.http.checks import find_json, parse_statuses, parse_url, same, told
+from shakeout.modules.http.server import inside
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,16 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shakeout.modules.linkcounters import COUNTERS, DELLINK, NEWLINK, LinkReading, attributes, decode_link, messages
-from shakeout.modules.linktally import LinkTally
+from shakeout.modules.machine.linkcounters import (
+    COUNTERS,
+    DELLINK,
+    NEWLINK,
+    LinkReading,
+    attributes,
+    decode_link,
+    messages,
+)
+from shakeout.modules.machine.linktally import LinkTally
 
 
 def reading(*counters: int, **changed: object) -> LinkReading:

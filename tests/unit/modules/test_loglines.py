@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from shakeout.errors import BadParameters
 from shakeout.modules import LogWatch
-from shakeout.modules.inotify import Event, parse_events
-from shakeout.modules.loglines import LONGEST, Lines, journal_message, kernel_message
+from shakeout.modules.logs.inotify import Event, parse_events
+from shakeout.modules.logs.lines import LONGEST, Lines, journal_message, kernel_message
 
 
 @given(st.lists(st.binary()))

@@ -7,8 +7,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shakeout.modules import procstat
-from shakeout.modules.procstat import DiskStat, counted, shares
+from shakeout.modules.machine import procstat
+from shakeout.modules.machine.procstat import DiskStat, counted, shares
 
 STAT = """cpu  10 1 20 300 5 2 3 4 7 8
 cpu0 10 1 20 300 5 2 3 4 7 8

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shakeout.errors import BadParameters
-from shakeout.modules import ProcessMonitor, ProcessWatch, proctable
-from shakeout.modules.proctable import ProcessStat, family, parse_process
+from shakeout.modules import ProcessMonitor, ProcessWatch
+from shakeout.modules.machine import proctable
+from shakeout.modules.machine.proctable import ProcessStat, family, parse_process
 from shakeout.modules.trend import LIMIT, Trend
 
 

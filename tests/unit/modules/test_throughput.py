@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from shakeout.errors import BadParameters
 from shakeout.modules import ThroughputClient
-from shakeout.modules.sequence import MAX_MISSING, Sequence
-from shakeout.modules.throughput_result import direction
-from shakeout.modules.throughput_talk import PeerGone, Plan, Received, ReceivedStream, Sent, SentStream, Stop, Talk
+from shakeout.modules.flows.result import direction
+from shakeout.modules.flows.sequence import MAX_MISSING, Sequence
+from shakeout.modules.flows.talk import PeerGone, Plan, Received, ReceivedStream, Sent, SentStream, Stop, Talk
 
 
 @given(st.lists(st.integers(0, 30), max_size=60))

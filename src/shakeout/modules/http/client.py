@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shakeout.modules.http_checks import Target, parse_url
+from shakeout.modules.http.checks import Target, parse_url
 
 if TYPE_CHECKING:
     import ssl

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
-from shakeout.modules import throughput_tcp, throughput_udp
 from shakeout.modules.endpoints import SocketAddress, reason
-from shakeout.modules.throughput_session import Session
-from shakeout.modules.throughput_talk import GREETING, TOKEN, Message, PeerGone, Plan, Ready, Refused, Seen, Talk, Tick
+from shakeout.modules.flows import tcp as throughput_tcp
+from shakeout.modules.flows import udp as throughput_udp
+from shakeout.modules.flows.session import Session
+from shakeout.modules.flows.talk import GREETING, TOKEN, Message, PeerGone, Plan, Ready, Refused, Seen, Talk, Tick
 
 if TYPE_CHECKING:
     Ticked: TypeAlias = Callable[[Tick, bool], None]

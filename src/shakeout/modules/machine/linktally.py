@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from shakeout.modules.extent import Extent, Range
-from shakeout.modules.linkcounters import COUNTERS, DELLINK, LinkReading
-from shakeout.modules.procstat import counted
+from shakeout.modules.machine.linkcounters import COUNTERS, DELLINK, LinkReading
+from shakeout.modules.machine.procstat import counted
 
 _RX_PACKETS, _TX_PACKETS, _RX_BYTES, _TX_BYTES = range(4)
 _ERRORS, _DROPS = slice(4, 6), slice(6, 8)

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 
 from shakeout.errors import JobError, ModuleFailed
-from shakeout.modules.loglines import Lines, journal_message, kernel_message
+from shakeout.modules.logs.lines import Lines, journal_message, kernel_message
 
 #: Takes the source's name and the lines that came.
 Took = Callable[[str, list[str]], None]

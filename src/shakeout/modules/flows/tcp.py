@@ -13,7 +13,7 @@ import threading
 from contextlib import suppress
 
 from shakeout.modules.endpoints import reason
-from shakeout.modules.throughput_talk import Plan, ReceivedStream, SentStream
+from shakeout.modules.flows.talk import Plan, ReceivedStream, SentStream
 
 #: Linux' SO_MAX_PACING_RATE (asm-generic/socket.h), in bytes a second; 64 bits since Linux 4.20.
 _SO_MAX_PACING_RATE = 47

@@ -10,7 +10,7 @@ from shakeout.errors import BadParameters
 from shakeout.params import Param
 
 if TYPE_CHECKING:
-    from shakeout.modules.proctable import ProcessStat
+    from shakeout.modules.machine.proctable import ProcessStat
 
 
 class JobParam(Param[Any]):
@@ -58,7 +58,7 @@ class Selection:
 
     def current(self) -> list[ProcessStat]:
         """The processes that belong to it now: without this one, and without those that have ended."""
-        from shakeout.modules import proctable
+        from shakeout.modules.machine import proctable
 
         if self._job is not None:
             return proctable.living(proctable.family(self._job, list(proctable.every_process())))
@@ -66,7 +66,7 @@ class Selection:
         return proctable.living(map(proctable.read_process, chosen))
 
     def _matches(self, pid: int) -> bool:
-        from shakeout.modules import proctable
+        from shakeout.modules.machine import proctable
 
         if self._cmdline is not None:
             line = proctable.command_line(pid)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from typing import Final, NamedTuple
 
-from shakeout.modules.dns_names import decode_name, encode_name
-from shakeout.modules.dns_records import decode_data, encode_data, type_name, type_number
+from shakeout.modules.dns.names import decode_name, encode_name
+from shakeout.modules.dns.records import decode_data, encode_data, type_name, type_number
 
 _HEADER: Final = struct.Struct("!6H")
 _FIXED: Final = struct.Struct("!HHIH")

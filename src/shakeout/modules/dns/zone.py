@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from shakeout.modules.dns_message import Message, Question, Record, encode
-from shakeout.modules.dns_names import labels_of, text_of
-from shakeout.modules.dns_records import encode_data, type_number
+from shakeout.modules.dns.message import Message, Question, Record, encode
+from shakeout.modules.dns.names import labels_of, text_of
+from shakeout.modules.dns.records import encode_data, type_number
 
 #: Aliases that are followed for one answer.
 _MAX_ALIASES = 8

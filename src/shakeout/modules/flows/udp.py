@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from shakeout.modules.endpoints import SocketAddress, reason
-from shakeout.modules.sequence import Sequence
-from shakeout.modules.throughput_talk import TOKEN, Plan, ReceivedStream, SentStream, Talk
-from shakeout.modules.throughput_tcp import _Threads
+from shakeout.modules.flows.sequence import Sequence
+from shakeout.modules.flows.talk import TOKEN, Plan, ReceivedStream, SentStream, Talk
+from shakeout.modules.flows.tcp import _Threads
 
 #: Token, phase, stream, number, nanoseconds of the sender's clock.
 _HEAD: Final = struct.Struct(f"!{TOKEN}sBHqq")

@@ -8,8 +8,8 @@ import stat
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
-from shakeout.modules import inotify
-from shakeout.modules.loglines import Lines
+from shakeout.modules.logs import inotify
+from shakeout.modules.logs.lines import Lines
 
 #: Files that are followed at the same time: each takes a descriptor.
 MAX_FILES = 400

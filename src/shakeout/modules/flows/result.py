@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from shakeout.modules.flows.load import BUSY
+from shakeout.modules.flows.talk import Plan, Received, ReceivedStream, Sent, SentStream
 from shakeout.modules.iperf_output import deviation
-from shakeout.modules.throughput_load import BUSY
-from shakeout.modules.throughput_talk import Plan, Received, ReceivedStream, Sent, SentStream
 
 #: From this share of the wanted rate on, the rate was what limited.
 _REACHED = 0.98

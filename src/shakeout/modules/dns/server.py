@@ -12,8 +12,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from shakeout.errors import ModuleFailed
-from shakeout.modules.dns_message import Message, decode
-from shakeout.modules.dns_zone import Zone
+from shakeout.modules.dns.message import Message, decode
+from shakeout.modules.dns.zone import Zone
 from shakeout.modules.endpoints import MAX_PEERS, SocketAddress, announce, bound
 
 if TYPE_CHECKING:

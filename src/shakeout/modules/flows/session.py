@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from shakeout.modules.throughput_load import Load
-from shakeout.modules.throughput_talk import Begin, Message, PeerGone, Plan, Received, Refused, Sent, Stop, Talk, Tick
+from shakeout.modules.flows.load import Load
+from shakeout.modules.flows.talk import Begin, Message, PeerGone, Plan, Received, Refused, Sent, Stop, Talk, Tick
 
 if TYPE_CHECKING:
-    from shakeout.modules.throughput_tcp import TcpReceiver, TcpSender
-    from shakeout.modules.throughput_udp import UdpReceiver, UdpSender
+    from shakeout.modules.flows.tcp import TcpReceiver, TcpSender
+    from shakeout.modules.flows.udp import UdpReceiver, UdpSender
 
 #: Seconds in which the other end must have told its results when the time is over.
 PATIENCE: Final = 15.0

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from shakeout.modules.dns_names import decode_name, encode_name
+from shakeout.modules.dns.names import decode_name, encode_name
 
 #: Types by name: RFC 1035, 3596 (AAAA), 2782 (SRV), 8659 (CAA), 6891 (OPT).
 TYPES: Final = {

@@ -8,8 +8,8 @@ import socket
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from shakeout.modules.dns_message import Message, Question, Record, decode, encode
-from shakeout.modules.dns_names import same_name
+from shakeout.modules.dns.message import Message, Question, Record, decode, encode
+from shakeout.modules.dns.names import same_name
 from shakeout.modules.endpoints import SocketAddress, reason, resolve
 
 if TYPE_CHECKING:
