@@ -17,6 +17,9 @@ from typing import NoReturn
 KEPT = 3
 #: What a bundle's files may amount to, unpacked.
 LARGEST = 64 << 20
+#: The file that is locked, in a bundle by those who use it. Others can read what else is there, but not this one: who
+#: can open a file can lock it.
+LOCK = ".lock"
 #: Bytes of the line before a bundle: its hash, its length, a line feed.
 HEAD_SIZE = 64 + 1 + 12 + 1
 
@@ -107,19 +110,20 @@ def _cache_folder() -> str:
 def _held(folder: str, sha: str) -> str:
     """The folder of a bundle, "" if it is not here; as long as this process lives it is not removed."""
     path = os.path.join(folder, sha)  # noqa: PTH118
+    lock = f"{path}/{LOCK}"
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        fd = os.open(lock, os.O_RDWR)
     except OSError:
         return ""
     _lock(fd, fcntl.LOCK_SH)
     try:
-        still = os.path.samestat(os.fstat(fd), os.stat(path))  # noqa: PTH116
+        still = os.path.samestat(os.fstat(fd), os.stat(lock))  # noqa: PTH116
     except OSError:
         still = False
     if not still:
         os.close(fd)
         return ""
-    os.utime(fd)
+    os.utime(path)
     return path
 
 
@@ -143,15 +147,9 @@ def _receive(folder: str) -> str:
     data = unpacker.decompress(_read(int(head[1])), LARGEST)
     if not unpacker.eof or hashlib.sha256(data).hexdigest() != head[0]:
         raise ValueError("the bundle arrived damaged")
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        _lock(lock, fcntl.LOCK_EX)  # one unpacks at a time
-        if not (path := _held(folder, head[0])):  # somebody else may have brought it meanwhile
-            _unpack(folder, head[0], data)
-            path = _held(folder, head[0])
-        _prune(folder, head[0])
-    finally:
-        os.close(lock)
+    _unpack(folder, head[0], data)
+    path = _held(folder, head[0])
+    _prune(folder, head[0])
     return path
 
 
@@ -176,6 +174,8 @@ def _unpack(folder: str, sha: str, data: bytes) -> None:
     before = os.umask(0o022)
     try:
         os.chmod(place, 0o755)  # noqa: PTH101
+        lock = os.open(f"{place}/{LOCK}", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        _lock(lock, fcntl.LOCK_SH)  # as long as this process lives
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
             for member in archive:
                 parts = member.name.split("/")
@@ -186,12 +186,15 @@ def _unpack(folder: str, sha: str, data: bytes) -> None:
                 os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)  # noqa: PTH103, PTH120
                 with open(path, "xb") as file:  # noqa: PTH123
                     file.write(content.read())
-        os.rename(place, os.path.join(folder, sha))  # noqa: PTH104, PTH118
-    except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
-        raise
+        try:
+            os.rename(place, os.path.join(folder, sha))  # noqa: PTH104, PTH118
+        except OSError:
+            if not _held(folder, sha):  # nobody else has brought it meanwhile: it is what is left of one
+                shutil.rmtree(os.path.join(folder, sha))  # noqa: PTH118
+                os.rename(place, os.path.join(folder, sha))  # noqa: PTH104, PTH118
     finally:
         os.umask(before)
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _prune(folder: str, used: str) -> None:
@@ -203,7 +206,10 @@ def _prune(folder: str, used: str) -> None:
     bundles.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_mtime, reverse=True)
     for entry in [*bundles[KEPT:], *(entry for entry in found if entry.name.startswith(".new-"))]:
         try:
-            fd = os.open(entry.path, os.O_RDONLY | os.O_DIRECTORY)
+            fd = os.open(f"{entry.path}/{LOCK}", os.O_RDWR)
+        except FileNotFoundError:
+            shutil.rmtree(entry.path, ignore_errors=True)  # it never was whole
+            continue
         except OSError:
             continue
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import os
@@ -236,6 +237,16 @@ def test_two_uploads_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
     assert listed(tmp_path / "shakeout") == [sha]
 
 
+def test_what_is_left_of_a_bundle_is_replaced(tmp_path: Path) -> None:
+    sha, data = small_bundle()
+    (tmp_path / "shakeout" / sha / "shakeout").mkdir(parents=True)
+    with host_end(tmp_path, [(*platform_tag(), sha)]) as process:
+        assert answer(process)[0] == "need"
+        send(process, sha, data)
+        assert answer(process) == ["ready"]
+    assert listed(tmp_path / "shakeout") == [sha]
+
+
 def test_old_bundles_go_but_not_those_in_use(tmp_path: Path) -> None:
     cache = tmp_path / "shakeout"
     for number in range(6):
@@ -244,9 +255,8 @@ def test_old_bundles_go_but_not_those_in_use(tmp_path: Path) -> None:
     (cache / ".new-left").mkdir()
     (cache / "of-others").mkdir()
     cache.chmod(0o700)
-    import fcntl
-
-    used = os.open(cache / f"{0:064d}", os.O_RDONLY)
+    used = os.open(cache / f"{0:064d}" / bootstrap.LOCK, os.O_RDWR | os.O_CREAT)
+    os.utime(cache / f"{0:064d}", (1000, 1000))
     try:
         fcntl.flock(used, fcntl.LOCK_SH)
         sha, data = small_bundle()
@@ -280,3 +290,28 @@ def test_bundles_that_others_could_have_made_are_not_sent_anywhere(mode: int, tm
     (tmp_path / "bundles").chmod(mode)
     with pytest.raises(UsageError, match="can be written by, another user"):
         Bundles(tmp_path).known()
+
+
+def test_nobody_else_can_lock_what_is_locked_here(tmp_path: Path) -> None:
+    """Others on the host can read a bundle, and whoever can open a file can lock it, so that nobody else gets in."""
+    sha, data = small_bundle()
+    with host_end(tmp_path, []) as process:
+        answer(process)
+        send(process, sha, data)
+        assert answer(process) == ["ready"]
+    (lock,) = tmp_path.rglob(bootstrap.LOCK)
+    assert lock.stat().st_mode & 0o077 == 0
+    # Folders, which anybody can open and lock, are not waited for.
+    held = [os.open(folder, os.O_RDONLY) for folder in (tmp_path / "shakeout", tmp_path / "shakeout" / sha)]
+    try:
+        for fd in held:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        with host_end(tmp_path, [(*platform_tag(), sha)]) as process:
+            assert answer(process) == ["ready"]
+        with host_end(tmp_path, []) as process:
+            answer(process)
+            send(process, sha, data)
+            assert answer(process) == ["ready"]
+    finally:
+        for fd in held:
+            os.close(fd)
