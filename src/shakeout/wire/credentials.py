@@ -136,8 +136,8 @@ def check_files(folder: Path, role: Role) -> None:
             raise UsageError(f"{path} cannot be read ({error.strerror}); {make}") from error
         if found.st_uid not in (0, os.geteuid()):
             raise UsageError(f"{path} belongs to user {found.st_uid}, who could change it: chown {os.geteuid()} {path}")
-        if found.st_mode & stat.S_IWOTH:
-            raise UsageError(f"{path} can be changed by everybody: chmod o-w {path}")
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise UsageError(f"{path} can be changed by others, who could let in whom they like: chmod go-w {path}")
         if file == KEY and found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise UsageError(f"{path}, a secret key, can be read or changed by others: chmod 600 {path}")
 
