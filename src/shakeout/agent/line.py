@@ -13,13 +13,12 @@ from shakeout.agent.children import Children
 from shakeout.agent.lockwatch import LockWatch
 from shakeout.agent.reservation import ReservationFile, described
 from shakeout.agent.tickets import Ticket, TicketBox
-from shakeout.errors import ModuleFailed
 from shakeout.wire.messages import Hello, Queued, Refused
 from shakeout.wire.reactor import READ, Reactor, Timer
 
 if TYPE_CHECKING:
     from shakeout.agent.server import Peer
-    from shakeout.modules.logs.inotify import Inotify
+    from shakeout.files.inotify import Inotify
 
 #: Controllers that may stand in line at one agent.
 _LONGEST = 1000
@@ -156,13 +155,17 @@ class Line:
         """Other agents of the host may make and end reservations: hear of it."""
         if self._changes is not None:
             return
-        from shakeout.modules.logs.inotify import FOLDER, Inotify  # which few need
+        from shakeout.files.inotify import FOLDER, Inotify  # which few need
 
         try:
             changes = Inotify()
-        except ModuleFailed:
+        except OSError:
             return  # then it is seen when something else happens
-        changes.add(os.fsencode(self._state), FOLDER)
+        try:
+            changes.add(os.fsencode(self._state), FOLDER)
+        except OSError:
+            changes.close()
+            return
         self._changes = changes
         self._reactor.watch(changes.fileno(), READ, lambda events: self._changed())
 
@@ -174,7 +177,7 @@ class Line:
     def _ignore_changes(self) -> None:
         if self._changes is not None:
             self._reactor.forget(self._changes.fileno())
-            self._changes.__exit__()
+            self._changes.close()
             self._changes = None
 
     def _announce(self) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from shakeout.agent.telling import tell
 from shakeout.errors import UsageError
-from shakeout.placing import place
+from shakeout.files.placing import place
 from shakeout.wire.messages import Reservation
 
 #: Nobody needs a host for longer than this without saying so again; seconds.

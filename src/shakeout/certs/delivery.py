@@ -7,7 +7,7 @@ from pathlib import Path
 from shakeout.certs import signing
 from shakeout.certs.laboratory import Signed
 from shakeout.errors import UsageError
-from shakeout.placing import place
+from shakeout.files.placing import place
 from shakeout.wire.certificates import AUTHORITY, CERTIFICATE, KEY, REVOKED, Role
 
 

@@ -17,7 +17,7 @@ from shakeout.certs import signing
 from shakeout.certs.ledger import Issued, Ledger, Record, Revoked
 from shakeout.certs.naming import check_address, check_name
 from shakeout.errors import UnknownName, UsageError
-from shakeout.placing import place
+from shakeout.files.placing import place
 from shakeout.wire.certificates import AUTHORITY, CERTIFICATE, KEY, REVOKED, Role
 
 if TYPE_CHECKING:

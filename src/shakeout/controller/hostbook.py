@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from shakeout.errors import JournalBroken
-from shakeout.placing import place
+from shakeout.files.placing import place
 
 _NAME = "hosts.json"
 #: No book is longer; what is was not written here.

@@ -19,8 +19,8 @@ import msgspec
 
 from shakeout.errors import UsageError
 from shakeout.evaluation.measured import Measured
+from shakeout.files.placing import place
 from shakeout.journal.artifacts import safe_name
-from shakeout.placing import place
 from shakeout.units import unit
 
 SCHEMA = 1

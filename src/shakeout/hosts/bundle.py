@@ -22,9 +22,9 @@ import msgspec
 
 import shakeout
 from shakeout.errors import AgentUnreachable, UsageError
+from shakeout.files.placing import place
 from shakeout.hosts.bootstrap import platform_tag, suits
 from shakeout.hosts.wheels import fetch, least_libc
-from shakeout.placing import place
 
 #: A Python with its version and build, a machine, a C library with the oldest version that will do.
 Tag = tuple[str, str, str]

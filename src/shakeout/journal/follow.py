@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from shakeout.files.inotify import CLOSE_WRITE, MODIFY, Inotify
 from shakeout.journal.events import Event, RunFinished
 from shakeout.journal.reader import JournalReader, is_locked
 
-_IN_MODIFY, _IN_CLOSE_WRITE = 0x2, 0x8
 #: Seconds between looks where the kernel tells nothing: network file systems, no inotify left.
 _FALLBACK = 1.0
 
@@ -40,21 +40,20 @@ class _Watch:
     """Tells when a file was written to or its writer closed it (which a killed one does, too)."""
 
     def __init__(self, path: Path) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        self._descriptor = int(libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
-        if self._descriptor >= 0:
-            libc.inotify_add_watch(self._descriptor, os.fsencode(path), _IN_MODIFY | _IN_CLOSE_WRITE)
+        self._queue: Inotify | None = None
+        with suppress(OSError):  # no more of them are allowed
+            self._queue = Inotify()
+            self._queue.add(os.fsencode(path), MODIFY | CLOSE_WRITE)
 
     def wait(self) -> None:
         """Return when something happened, or after a second at the latest."""
-        if self._descriptor < 0:
-            select.select([], [], [], _FALLBACK)
-        elif select.select([self._descriptor], [], [], _FALLBACK)[0]:
-            os.read(self._descriptor, 64 * 1024)
+        waited_for = [] if self._queue is None else [self._queue]
+        if select.select(waited_for, [], [], _FALLBACK)[0] and self._queue is not None:
+            self._queue.events()
 
     def __enter__(self) -> _Watch:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
+        if self._queue is not None:
+            self._queue.close()

@@ -13,9 +13,9 @@ import msgspec
 from shakeout.config.documents import parse
 from shakeout.config.schemas import schema_of
 from shakeout.errors import BadInventory, UsageError
+from shakeout.files.placing import place
 from shakeout.hosts.dialing import Endpoint
 from shakeout.matching.inventory import HostEntry
-from shakeout.placing import place
 
 #: What needs no quotes in YAML, wherever it stands.
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 import shakeout
+from shakeout.files.placing import place
 from shakeout.modules import digest
-from shakeout.placing import place
 
 #: Seconds for which a file must have been left alone: a change at the same moment would not be told apart.
 _SETTLED = 2.0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from shakeout.errors import UsageError
-from shakeout.placing import place
+from shakeout.files.placing import place
 from shakeout.report.outcome import RunOutcome
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shakeout.errors import BadParameters
+from shakeout.files.inotify import Event, parse_events
 from shakeout.modules import LogWatch
-from shakeout.modules.logs.inotify import Event, parse_events
 from shakeout.modules.logs.lines import LONGEST, Lines, journal_message, kernel_message
 
 

@@ -8,7 +8,8 @@ import stat
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
-from shakeout.modules.logs import inotify
+from shakeout.errors import ModuleFailed
+from shakeout.files import inotify
 from shakeout.modules.logs.lines import Lines
 
 #: Files that are followed at the same time: each takes a descriptor.
@@ -69,7 +70,10 @@ class LogFiles:
     def __init__(self, patterns: list[str], took: Took, *, from_start: bool) -> None:
         self._patterns = [[part for part in pattern.split("/") if part] for pattern in patterns]
         self._took = took
-        self._queue = inotify.Inotify()
+        try:
+            self._queue = inotify.Inotify()
+        except OSError as error:
+            raise ModuleFailed(f"files cannot be watched: {error.strerror}") from None
         #: Watch of a folder -> the names, as patterns, that matter in it.
         self._folders: dict[int, set[str]] = {}
         #: Watch of a file -> the file.
@@ -138,7 +142,7 @@ class LogFiles:
         for each in self._files.values():
             each.close()
         self._files.clear()
-        self._queue.__exit__()
+        self._queue.close()
 
     def _read(self, watch: int) -> None:
         file = self._files[watch]
@@ -166,10 +170,16 @@ class LogFiles:
         for path in self._named.keys() - there:
             self._drop(self._named.pop(path), path)
 
+    def _watch(self, path: str, mask: int) -> int | None:
+        try:
+            return self._queue.add(os.fsencode(path), mask)
+        except OSError as error:
+            raise ModuleFailed(f"{path} cannot be watched: {error.strerror}") from None
+
     def _entries(self, folder: str, part: str) -> list[str]:
         """The paths in *folder* that *part* names; from now on it is told when one comes or goes."""
         # The watch comes first: what comes after the look is told.
-        watch = self._queue.add(os.fsencode(folder), inotify.FOLDER)
+        watch = self._watch(folder, inotify.FOLDER)
         if watch is None:
             return []
         self._folders.setdefault(watch, set()).add(part)
@@ -207,7 +217,7 @@ class LogFiles:
             return
         self.refused.pop(path, None)
         # Through the descriptor, so that it is this file whatever has the name by now.
-        watch = self._queue.add(b"/proc/self/fd/%d" % descriptor, inotify.FILE)
+        watch = self._watch(f"/proc/self/fd/{descriptor}", inotify.FILE)
         if watch is None or watch in self._files:  # another name of a file that is followed
             os.close(descriptor)
             if watch is not None:

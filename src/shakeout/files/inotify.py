@@ -7,9 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from shakeout.errors import ModuleFailed
-
-MODIFY, MOVED_FROM, MOVED_TO, CREATE, DELETE, DELETE_SELF = 0x2, 0x40, 0x80, 0x100, 0x200, 0x400
+MODIFY, CLOSE_WRITE, MOVED_FROM, MOVED_TO, CREATE, DELETE, DELETE_SELF = 0x2, 0x8, 0x40, 0x80, 0x100, 0x200, 0x400
 OVERFLOW, IGNORED = 0x4000, 0x8000
 _ONLY_FOLDERS = 0x1000000
 
@@ -39,7 +37,11 @@ def parse_events(data: bytes) -> Iterator[Event]:
 
 
 class Inotify:
-    """One queue of events; closed at the end of the block."""
+    """One queue of events; closed at the end of the block.
+
+    Raises:
+        OSError: the user has as many queues as one may have.
+    """
 
     def __init__(self) -> None:
         import ctypes
@@ -49,12 +51,16 @@ class Inotify:
         self._add, self._remove = libc.inotify_add_watch, libc.inotify_rm_watch
         self._fd = int(libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
         if self._fd < 0:
-            raise ModuleFailed(f"files cannot be watched: {os.strerror(self._errno())} (fs.inotify.max_user_instances)")
+            raise OSError(self._errno(), f"{os.strerror(self._errno())} (fs.inotify.max_user_instances)")
 
     def __enter__(self) -> Inotify:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Watch nothing any more."""
         os.close(self._fd)
 
     def fileno(self) -> int:
@@ -65,15 +71,15 @@ class Inotify:
         """Watch *path*; the number of the watch (the same for the same file), None if there is no such file or folder.
 
         Raises:
-            ModuleFailed: the limit of watches is reached.
+            OSError: the limit of watches is reached.
         """
         number = int(self._add(self._fd, path, mask))
         if number >= 0:
             return number
-        error = OSError(self._errno(), os.strerror(self._errno()))
+        error = OSError(self._errno(), f"{os.strerror(self._errno())} (fs.inotify.max_user_watches)", path)
         if isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
             return None
-        raise ModuleFailed(f"{os.fsdecode(path)} cannot be watched: {error.strerror} (fs.inotify.max_user_watches)")
+        raise error
 
     def remove(self, watch: int) -> None:
         """No longer watch; nothing if the kernel has ended the watch by itself."""
