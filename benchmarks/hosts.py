@@ -18,7 +18,8 @@ from shakeout.hosts.devices import HostDevices
 from shakeout.hosts.host import Host
 from shakeout.hosts.loop import LoopThread
 from shakeout.hosts.matched import Matched
-from shakeout.hosts.session import Session, connect_unix
+from shakeout.hosts.session import Session
+from shakeout.hosts.unix import connect_unix
 from shakeout.labs.netns import NetnsLab
 from shakeout.labs.orders import HostReady, PortOrder
 

@@ -255,7 +255,7 @@ def test_a_pool_manager_of_ones_own(user: User) -> None:
             user,
             SMALL
             + f"""
-from shakeout.hosts.session import connect_unix
+from shakeout.hosts.unix import connect_unix
 from shakeout.labs.provider import Opened
 from shakeout.matching.inventory import HostEntry, Inventory
 

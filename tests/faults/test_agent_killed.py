@@ -17,7 +17,8 @@ from shakeout.agent.snapshot import differences
 from shakeout.errors import AgentUnreachable, HostLost
 from shakeout.hosts import pulse
 from shakeout.hosts.loop import LoopThread
-from shakeout.hosts.session import Session, connect_unix
+from shakeout.hosts.session import Session
+from shakeout.hosts.unix import connect_unix
 from shakeout.journal.events import HostLost as HostLostEvent
 from shakeout.journal.events import JobFinished, UndoFinished
 from shakeout.journal.reader import State

@@ -27,7 +27,8 @@ from shakeout.errors import (
 )
 from shakeout.hosts import job as jobs
 from shakeout.hosts.loop import LoopThread
-from shakeout.hosts.session import Session, connect_unix
+from shakeout.hosts.session import Session
+from shakeout.hosts.unix import connect_unix
 from shakeout.journal.events import ClockMeasured, JobFinished
 from shakeout.modules import Ping
 from shakeout.testing.connection import Connected

@@ -17,7 +17,7 @@ from tests.faults.standing import StandingAgent
 
 import shakeout
 from shakeout.hosts.loop import LoopThread
-from shakeout.hosts.session import connect_unix
+from shakeout.hosts.unix import connect_unix
 from shakeout.testing.connection import Connected
 from shakeout.wire.framing import FrameReader, frame
 from shakeout.wire.messages import (

@@ -14,7 +14,7 @@ from tests.faults.liar import Liar, Line, welcome
 from shakeout.cli.program import message, shakeout_command
 from shakeout.errors import UndoFailed
 from shakeout.hosts.loop import LoopThread
-from shakeout.hosts.session import connect_unix
+from shakeout.hosts.unix import connect_unix
 from shakeout.testing.connection import Connected
 from shakeout.wire.messages import (
     Answer,

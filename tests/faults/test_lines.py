@@ -14,7 +14,9 @@ from tests.faults.standing import StandingAgent
 from shakeout.errors import AgentUnreachable, HostReserved, LeaseHeld, UsageError
 from shakeout.hosts.look import Look
 from shakeout.hosts.loop import LoopThread
-from shakeout.hosts.session import Session, connect_unix, own_name
+from shakeout.hosts.owner import own_name
+from shakeout.hosts.session import Session
+from shakeout.hosts.unix import connect_unix
 from shakeout.wire.connection import Connection
 from shakeout.wire.messages import PROTOCOLS, Hello, Queued, Refused, StartJob, Welcome, controller_decoder
 from shakeout.wire.reactor import Reactor

@@ -16,7 +16,7 @@ from tests.faults.test_hostile_agent import PATIENCE, done, on
 
 from shakeout.errors import HostLost
 from shakeout.hosts.loop import LoopThread
-from shakeout.hosts.session import connect_unix
+from shakeout.hosts.unix import connect_unix
 from shakeout.journal.events import Log, SeriesStarted
 from shakeout.journal.verdict import Verdict
 from shakeout.modules import Ping

@@ -20,7 +20,8 @@ from shakeout.errors import JournalError, LabLacks, ShakeoutError
 from shakeout.hosts.devices import HostDevices
 from shakeout.hosts.host import Host
 from shakeout.hosts.loop import LoopThread
-from shakeout.hosts.session import Session, connect_unix
+from shakeout.hosts.session import Session
+from shakeout.hosts.unix import connect_unix
 from shakeout.journal.runs import RunStore
 from shakeout.labs.folders import LabFolder, leftovers, living
 from shakeout.labs.netns import NetnsLab

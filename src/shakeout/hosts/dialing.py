@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shakeout.errors import LabLacks, UsageError
-from shakeout.hosts.session import connect_unix
+from shakeout.hosts.unix import connect_unix
 
 if TYPE_CHECKING:
     from shakeout.wire.transports import Transport

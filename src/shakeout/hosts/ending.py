@@ -1,4 +1,4 @@
-"""What the end of a job comes to: whether it succeeded, why not, and with what result. No state here."""
+"""What the end of a job comes to: whether it succeeded, why not, with what result; and what the journal says of it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import msgspec
 
 from shakeout.errors import ProtocolError
 from shakeout.hosts.capture import text
+from shakeout.journal.events import JobFinished
 from shakeout.wire.harmless import harmless
-from shakeout.wire.messages import NOT_STARTED, JobDone
+from shakeout.wire.messages import NOT_STARTED, STDERR, STDOUT, JobDone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from shakeout.hosts.job import Job
     from shakeout.modules.outcome import RemoteError
 
 
@@ -74,6 +76,35 @@ def of_module(done: JobDone, outcome: bytes | bytearray, refused: str = "") -> E
     except ProtocolError as error:
         return Ending(False, f"what it sent as its result was refused: {error}")
     return Ending(told.passed, "", told.result, told.error)
+
+
+def finished_event(job: Job, host: str) -> JobFinished:
+    """What the journal says of a job that has ended."""
+    out, err = job.captured(STDOUT), job.captured(STDERR)
+    (out_head, out_tail), (err_head, err_tail) = out.excerpt(), err.excerpt()
+    return JobFinished(
+        host=host,
+        host_ns=job.finished_ns,
+        job=job.id,
+        passed=job.passed,
+        exit_status=job.exit_status,
+        signal=job.signal or 0,
+        reason=job.reason,
+        started_host_ns=job.started_ns,
+        finished_host_ns=job.finished_ns,
+        duration_s=job.duration,
+        result=job.result,
+        stdout_head=out_head,
+        stdout_tail=out_tail,
+        stderr_head=err_head,
+        stderr_tail=err_tail,
+        stdout_bytes=out.size,
+        stderr_bytes=err.size,
+        stdout_artifact=out.artifact,
+        stderr_artifact=err.artifact,
+        truncated_at=out.truncated_at or err.truncated_at,
+        error=job.error_text(),
+    )
 
 
 def signal_name(number: int) -> str:

@@ -17,8 +17,9 @@ import msgspec
 
 import shakeout
 from shakeout.errors import AgentUnreachable, HostError, HostLost
+from shakeout.hosts.owner import own_name
 from shakeout.hosts.refusals import refusal_error, refused_error
-from shakeout.hosts.session import OPEN_TIMEOUT, own_name
+from shakeout.hosts.session import OPEN_TIMEOUT
 from shakeout.wire.connection import Connection
 from shakeout.wire.harmless import harmless
 from shakeout.wire.messages import (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,16 +13,18 @@ import msgspec
 import shakeout
 from shakeout.errors import AgentUnreachable, HostLost, ProtocolError
 from shakeout.hosts.capture import ARTIFACT_LIMIT, Capture
+from shakeout.hosts.ending import finished_event
 from shakeout.hosts.job import Job
 from shakeout.hosts.joblist import JobList
 from shakeout.hosts.measurements import Measurements
+from shakeout.hosts.owner import own_name
 from shakeout.hosts.pulse import Pulse
 from shakeout.hosts.recorder import NullRecorder, Recorder
 from shakeout.hosts.refusals import refused_error
 from shakeout.hosts.requests import Request, Requests
 from shakeout.hosts.waiter import Waiter
 from shakeout.journal.events import HostLost as HostLostEvent
-from shakeout.journal.events import JobFinished, JobStarted
+from shakeout.journal.events import JobStarted
 from shakeout.wire.connection import Connection
 from shakeout.wire.harmless import harmless
 from shakeout.wire.messages import (
@@ -48,7 +49,7 @@ from shakeout.wire.messages import (
 )  # fmt: skip
 from shakeout.wire.messages import JobStarted as JobStartedMessage
 from shakeout.wire.reactor import Reactor
-from shakeout.wire.transports import Transport, UnixTransport
+from shakeout.wire.transports import Transport
 from shakeout.wire.undisturbed import undisturbed
 
 if TYPE_CHECKING:
@@ -241,36 +242,11 @@ class Session:
         """Record the end of a job; if it has *survived*, processes of it still write."""
         self.jobs.ended(job, survived=survived)
         out, err = (job.captured(stream) for stream in (1, 2))
-        (out_head, out_tail), (err_head, err_tail) = out.excerpt(), err.excerpt()
         if why := out.trouble or err.trouble:
             self.not_kept = self.not_kept or f"what job {job.id} on {self.name} printed is not kept whole: {why}"
         if job.measurements is not None and (why := job.measurements.trouble):
             self.not_kept = self.not_kept or f"what job {job.id} on {self.name} measured is not kept whole: {why}"
-        self.recorder.write(
-            JobFinished(
-                host=self.name,
-                host_ns=job.finished_ns,
-                job=job.id,
-                passed=job.passed,
-                exit_status=job.exit_status,
-                signal=job.signal or 0,
-                reason=job.reason,
-                started_host_ns=job.started_ns,
-                finished_host_ns=job.finished_ns,
-                duration_s=job.duration,
-                result=job.result,
-                stdout_head=out_head,
-                stdout_tail=out_tail,
-                stderr_head=err_head,
-                stderr_tail=err_tail,
-                stdout_bytes=out.size,
-                stderr_bytes=err.size,
-                stdout_artifact=out.artifact,
-                stderr_artifact=err.artifact,
-                truncated_at=out.truncated_at or err.truncated_at,
-                error=job.error_text(),
-            )
-        )
+        self.recorder.write(finished_event(job, self.name))
 
     def send(self, message: msgspec.Struct, fds: tuple[int, ...] = ()) -> None:
         """Send a message that needs no answer."""
@@ -417,34 +393,3 @@ class Session:
 
     def _loss(self) -> HostLost:
         return HostLost(self.lost or "its connection ended", self.name)
-
-
-def own_name() -> str:
-    """Who runs this program, as "user@machine": for reservations, and for whoever finds a host held."""
-    import pwd
-
-    try:
-        user = pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        user = str(os.geteuid())
-    return f"{user}@{socket.gethostname()}"
-
-
-def connect_unix(path: str) -> UnixTransport:
-    """Connect to an agent's unix socket.
-
-    Raises:
-        AgentUnreachable: nobody listens there.
-    """
-    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # An agent that is stopped accepts nobody: wait for it as long as for its Welcome.
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(OPEN_TIMEOUT), 0))
-    try:
-        connected.connect(path)
-    except BlockingIOError:
-        connected.close()
-        raise AgentUnreachable(f"{path}: its agent did not accept a connection within {OPEN_TIMEOUT:g} s") from None
-    except OSError as error:
-        connected.close()
-        raise AgentUnreachable(f"{path}: {error.strerror}") from error
-    return UnixTransport(connected)

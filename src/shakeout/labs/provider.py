@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from shakeout.errors import AgentUnreachable
-from shakeout.hosts.session import connect_unix
+from shakeout.hosts.unix import connect_unix
 from shakeout.labs.mac_pool import MacPool
 from shakeout.labs.netns import NetnsLab
 from shakeout.labs.orders import PortOrder

@@ -9,7 +9,7 @@ from types import TracebackType
 from shakeout.hosts.loop import LoopThread
 from shakeout.hosts.matched import Matched
 from shakeout.hosts.recorder import Recorder
-from shakeout.hosts.session import connect_unix
+from shakeout.hosts.unix import connect_unix
 from shakeout.labs.mac_pool import MacPool
 from shakeout.labs.netns import NetnsLab
 from shakeout.labs.orders import HostReady, PortOrder

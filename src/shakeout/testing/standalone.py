@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from shakeout.errors import AgentUnreachable
-from shakeout.hosts.session import connect_unix
+from shakeout.hosts.unix import connect_unix
 from shakeout.wire.transports import UnixTransport
 
 #: Seconds until it must be there.

@@ -15,7 +15,7 @@ import pytest
 
 from shakeout.hosts.dialing import dial
 from shakeout.hosts.host import Host
-from shakeout.hosts.session import connect_unix
+from shakeout.hosts.unix import connect_unix
 from shakeout.testing import Connected, Laboratory, Recording, StandaloneAgent
 from shakeout.testing.fleet import Fleet
 from shakeout.wire.transports import Transport

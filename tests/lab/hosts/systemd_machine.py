@@ -21,7 +21,7 @@ from typing import NoReturn
 
 import pytest
 
-from shakeout.hosts.session import connect_unix
+from shakeout.hosts.unix import connect_unix
 from shakeout.labs import rootfs
 from shakeout.processes.namespaces import (
     NEWIPC,

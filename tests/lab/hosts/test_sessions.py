@@ -10,7 +10,7 @@ import pytest
 import shakeout
 from shakeout.errors import AgentUnreachable, HostLost, LeaseHeld, UnknownName
 from shakeout.hosts.host import Host
-from shakeout.hosts.session import connect_unix
+from shakeout.hosts.unix import connect_unix
 from shakeout.journal.events import ClockMeasured
 from shakeout.matching.reserved import RESERVED
 from shakeout.testing import Recording, StandaloneAgent
