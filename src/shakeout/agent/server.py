@@ -32,6 +32,8 @@ from shakeout.wire.transports import Transport, UnixTransport
 HELLO_TIMEOUT = 10.0
 #: Connections that may be open without having said Hello.
 _MOST_STRANGERS = 64
+#: Questions of somebody without the host that are answered though he does not take the answers.
+_MOST_UNHEARD = 100
 #: Characters of the mark of a lease.
 _MARK_SIZE = 12
 
@@ -303,6 +305,8 @@ class Peer:
         self.identity: str = getattr(transport, "identity", "")
         #: Whether it has said nothing yet.
         self.silent = True
+        #: Questions that came while answers to it were not taken.
+        self._unheard = 0
         self._process = _watch_process(pid, agent.reactor, lambda: self.connection.close("its process has ended"))
         self.connection = Connection(transport, agent.reactor, agent_decoder(), self._message, self._closed)
         self._patience = agent.reactor.call_later(HELLO_TIMEOUT, lambda: self.connection.close("no Hello came in time"))
@@ -313,6 +317,11 @@ class Peer:
         return self._session is not None
 
     def _message(self, message: Any) -> None:
+        # Who holds the host may have much under way; who only looks, or waits, asks and hears the answer.
+        self._unheard = self._unheard + 1 if self.connection.backlog and not isinstance(self._session, Session) else 0
+        if self._unheard > _MOST_UNHEARD:
+            self.connection.close("it asks on and on, and does not take the answers")
+            return
         if self._session is not None:
             self._session.handle(message)
             return

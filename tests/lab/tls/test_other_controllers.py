@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,12 +12,26 @@ import msgspec
 import pytest
 from tests.lab.tls.conftest import TlsHost
 
+import shakeout
 from shakeout.errors import AgentUnreachable, HostLost, LeaseHeld, UsageError
 from shakeout.hosts.look import Look
 from shakeout.hosts.loop import LoopThread
 from shakeout.hosts.session import Session
 from shakeout.testing.connection import Connected
-from shakeout.wire.messages import DeviceCall, Entry, GetFiles, Inspect, PutFiles, SetService, SetSetting, StartJob
+from shakeout.wire.framing import frame
+from shakeout.wire.messages import (
+    PROTOCOLS,
+    DeviceCall,
+    Entry,
+    GetFiles,
+    Hello,
+    Inspect,
+    PutFiles,
+    SetService,
+    SetSetting,
+    StartJob,
+    Sync,
+)
 
 
 @pytest.fixture
@@ -111,3 +126,21 @@ def test_a_flood_of_inspections_starts_one_program(host: TlsHost) -> None:
     finally:
         program.unlink()
         fifo.unlink()
+
+
+def test_who_asks_on_and_on_without_listening(host: TlsHost) -> None:
+    """The answers would be kept for him in the agent's memory."""
+    transport = host.dial("desk2")
+    hello = frame(msgspec.msgpack.encode(Hello(PROTOCOLS, "c", "", "look", shakeout.__version__)))
+    assert transport.send(hello) == len(hello)
+    data = 1000 * frame(msgspec.msgpack.encode(Sync(1, 2**60)))
+    sent, most = 0, 100 << 20
+    ready = select.poll()
+    ready.register(transport.fileno(), select.POLLOUT)
+    try:
+        with pytest.raises(OSError, match=r"(?i)reset|pipe|eof|protocol"):
+            while sent < most:
+                assert ready.poll(20_000)
+                sent += transport.send(data[sent % len(data) :])
+    finally:
+        transport.close()

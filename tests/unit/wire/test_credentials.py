@@ -1,4 +1,4 @@
-"""Folders of credentials that somebody else could change are not used: whoever changes the CA lets in whom they like."""
+"""Credentials that somebody else could change are not used: whoever changes the CA lets in whom they like."""
 
 from __future__ import annotations
 
