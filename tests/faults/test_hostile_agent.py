@@ -42,7 +42,6 @@ from shakeout.wire.messages import (
     DeviceCall,
     Ended,
     EndSession,
-    Entry,
     FileData,
     GetFiles,
     JobDone,
@@ -59,10 +58,10 @@ from shakeout.wire.messages import (
     SetSetting,
     Signal,
     StartJob,
-    Step,
     Sync,
     SyncReply,
 )
+from shakeout.wire.parts import Entry, Step
 from shakeout.wire.plain import pack
 
 Say = Callable[[Line], None]

@@ -26,14 +26,13 @@ from shakeout.wire.messages import (
     JobDone,
     Refusal,
     Refused,
-    Reservation,
     Reserve,
     StartJob,
-    Step,
     Sync,
     SyncReply,
     Unreserve,
 )
+from shakeout.wire.parts import Reservation, Step
 from shakeout.wire.plain import pack
 
 EVIL = "\x1b]0;boo\x07\x1b[2J\u202e\r\nforged: yes"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shakeout.errors import TransferError
 from shakeout.wire.filetree import TreeWriter, check_entries, listing, resolve_destination
-from shakeout.wire.messages import Entry
+from shakeout.wire.parts import Entry
 
 
 def tree(top: Path) -> Path:

@@ -10,18 +10,8 @@ import msgspec
 
 from shakeout.errors import LabLacks, ShakeoutError
 from shakeout.wire.connection import Connection
-from shakeout.wire.messages import (
-    Answer,
-    Ended,
-    EndSession,
-    Inspect,
-    Refusal,
-    Reserve,
-    Step,
-    Sync,
-    SyncReply,
-    Unreserve,
-)
+from shakeout.wire.messages import Answer, Ended, EndSession, Inspect, Refusal, Reserve, Sync, SyncReply, Unreserve
+from shakeout.wire.parts import Step
 from shakeout.wire.plain import pack
 
 if TYPE_CHECKING:

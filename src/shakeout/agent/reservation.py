@@ -10,7 +10,7 @@ import msgspec
 from shakeout.agent.telling import tell
 from shakeout.errors import UsageError
 from shakeout.files.placing import place
-from shakeout.wire.messages import Reservation
+from shakeout.wire.parts import Reservation
 
 #: Nobody needs a host for longer than this without saying so again; seconds.
 LONGEST = 366 * 86400.0

@@ -40,10 +40,10 @@ from shakeout.wire.messages import (
     Signal,
     SourceText,
     StartJob,
-    Step,
     Sync,
     SyncReply,
-)  # fmt: skip
+)
+from shakeout.wire.parts import Step  # fmt: skip
 from shakeout.wire.plain import pack
 from shakeout.wire.undo import SysctlSet
 

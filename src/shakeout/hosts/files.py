@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from shakeout.errors import HostLost, ShakeoutError, TransferError
 from shakeout.journal.events import FileTransfer
 from shakeout.wire.filetree import BATCH, TreeReader, TreeWriter, open_listing, resolve_destination
-from shakeout.wire.messages import AbandonFiles, Entry, FileData, GetFiles, Listing, PutFiles
+from shakeout.wire.messages import AbandonFiles, FileData, GetFiles, Listing, PutFiles
+from shakeout.wire.parts import Entry
 from shakeout.wire.plain import unpack
 
 if TYPE_CHECKING:

@@ -29,13 +29,13 @@ from shakeout.wire.messages import (
     Inspect,
     Refusal,
     Refused,
-    Reservation,
     Reserve,
     SyncReply,
     Unreserve,
     Welcome,
     controller_decoder,
 )
+from shakeout.wire.parts import Reservation
 from shakeout.wire.plain import unpack
 from shakeout.wire.reactor import Reactor
 from shakeout.wire.transports import Transport

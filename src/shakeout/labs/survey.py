@@ -14,7 +14,7 @@ from shakeout.errors import HostError, ShakeoutError
 from shakeout.hosts.dialing import Access, Endpoint, dial, make_room
 from shakeout.hosts.look import Look
 from shakeout.matching.inventory import HostEntry, Port
-from shakeout.wire.messages import Reservation
+from shakeout.wire.parts import Reservation
 
 #: Seconds that a host has to answer everything.
 PATIENCE = 15.0

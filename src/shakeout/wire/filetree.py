@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from shakeout.errors import TransferError
 from shakeout.wire.framing import CHUNK
-from shakeout.wire.messages import Entry
+from shakeout.wire.parts import Entry
 
 #: Entries in one message, so that it stays a small one.
 BATCH = 400

@@ -14,6 +14,8 @@ from typing import Literal
 
 import msgspec
 
+from shakeout.wire.parts import Entry, Reservation, Step
+
 #: The protocol versions that this program speaks, oldest first. The highest common one is used.
 PROTOCOLS = (1, 1)
 
@@ -151,24 +153,6 @@ class ReadSetting(Message, frozen=True):
     path: str
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True):
-    """One thing of a file transfer.
-
-    Attributes:
-        path: relative to the transfer's destination, "" for the destination itself.
-        kind: "file", "dir" or "link".
-        mode: permission bits.
-        size: bytes of content that follow, for a file.
-        target: where a link leads.
-    """
-
-    path: str
-    kind: Literal["file", "dir", "link"]
-    mode: int
-    size: int = 0
-    target: str = ""
-
-
 class PutFiles(Message, frozen=True):
     """Files are coming for *path*: their entries now, their contents as FileData, one after the other.
 
@@ -254,20 +238,6 @@ class EndSession(Message, frozen=True):
 
 
 # ---- agent to controller ----------------------------------------------------------------------------------------
-
-
-class Reservation(msgspec.Struct, frozen=True, array_like=True):
-    """A host that is kept for somebody.
-
-    Attributes:
-        owner: whom for.
-        reason: what for, in their words; "" if they gave none.
-        seconds: how long it still holds.
-    """
-
-    owner: str
-    reason: str
-    seconds: float
 
 
 class Welcome(Message, frozen=True):
@@ -376,13 +346,6 @@ class Listing(Message, frozen=True):
     id: int
     entries: tuple[Entry, ...]
     by_fd: bool = False
-
-
-class Step(msgspec.Struct, frozen=True, array_like=True):
-    """One step of putting a host back: what was done, and why it failed if it did."""
-
-    text: str
-    error: str = ""
 
 
 class Ended(Message, frozen=True):

@@ -19,7 +19,6 @@ from shakeout.wire.connection import Connection
 from shakeout.wire.messages import (
     PROTOCOLS,
     Answer,
-    Entry,
     FileData,
     GetFiles,
     Hello,
@@ -27,7 +26,8 @@ from shakeout.wire.messages import (
     Refusal,
     Welcome,
     agent_decoder,
-)  # fmt: skip
+)
+from shakeout.wire.parts import Entry  # fmt: skip
 from shakeout.wire.plain import pack
 from shakeout.wire.transports import UnixTransport
 

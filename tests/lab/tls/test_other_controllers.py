@@ -22,7 +22,6 @@ from shakeout.wire.framing import frame
 from shakeout.wire.messages import (
     PROTOCOLS,
     DeviceCall,
-    Entry,
     GetFiles,
     Hello,
     Inspect,
@@ -32,6 +31,7 @@ from shakeout.wire.messages import (
     StartJob,
     Sync,
 )
+from shakeout.wire.parts import Entry
 
 
 @pytest.fixture
