@@ -40,6 +40,8 @@ class Evaluate(BaseRecipe):
         m1, m2 = self.matched.m1, self.matched.m2
         m1.eth0.ip_add("192.0.2.1/24")
         m2.eth0.ip_add("192.0.2.2/24")
+        for host in (m1, m2):
+            host.eth0.up()
         load = m2.run(Load(), bg=True)
 
         # Several measurements of one thing: their mean is known the better, the more there are.

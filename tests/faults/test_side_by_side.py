@@ -97,7 +97,7 @@ def test_twenty_in_a_row(tmp_path: Path) -> None:
         with Command(file, env={"TMPDIR": str(temporary)}) as command:
             command.await_word("ready")
             with Watched(descendants(command.pid)) as lab:
-                assert len(lab.pids) >= 6
+                assert len(lab.pids) >= 4  # two agents, who made them, and who watches
                 seen |= set(lab.pids)
                 (folder / "go").touch()
                 status, out, err = command.end()

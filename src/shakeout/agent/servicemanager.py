@@ -6,9 +6,13 @@ import os
 import socket
 
 
-def notify(state: str) -> None:
-    """Tell whoever has started us, if he wants to know: "READY=1", "STOPPING=1"."""
-    place = os.environ.get("NOTIFY_SOCKET", "")
+def told_at() -> str:
+    """Where whoever has started us wants to be told; "" if nowhere."""
+    return os.environ.get("NOTIFY_SOCKET", "")
+
+
+def notify(place: str, state: str) -> None:
+    """Tell at *place* how we are: "READY=1", "STOPPING=1"."""
     if place[:1] not in ("/", "@"):
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:

@@ -13,7 +13,7 @@ from shakeout.agent.gate import Gate
 from shakeout.agent.listening import tcp_listeners
 from shakeout.agent.properties import collect
 from shakeout.agent.server import Agent
-from shakeout.agent.servicemanager import notify
+from shakeout.agent.servicemanager import notify, told_at
 from shakeout.agent.session import home_directory
 from shakeout.agent.statefolder import make_folder
 from shakeout.agent.telling import tell
@@ -62,6 +62,7 @@ def serve(
         check_files(certs or Path(), "host")
     over_tls = [listener for each in listen for listener in tcp_listeners(each)]
     listener = _listener(path) if path else None
+    service_manager = told_at()  # before the environment becomes that of jobs
     agent = make_agent(state)
     gate = _gate(agent, certs, over_tls) if certs and over_tls else None
     if listener is not None:
@@ -71,11 +72,11 @@ def serve(
     places = [str(path)] if path else []
     places += [shown_address(each.getsockname()) for each in over_tls]
     agent.reactor.call_soon(lambda: ready(places))
-    agent.reactor.call_soon(lambda: notify("READY=1"))
+    agent.reactor.call_soon(lambda: notify(service_manager, "READY=1"))
     try:
         agent.reactor.run()
     finally:
-        notify("STOPPING=1")
+        notify(service_manager, "STOPPING=1")
         if gate is not None:
             gate.close()
         agent.close()
