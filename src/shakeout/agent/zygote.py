@@ -215,9 +215,22 @@ def _perform(order: ForkOrder, fds: list[int], codes: CodeCache, area: MarkArea)
         area.write(order.env.get(MARK, ""))
         status = _execute(order) if order.kind == "argv" else _run_module(order, codes, channel)
     except BaseException as error:  # noqa: BLE001 - the edge of a process: whatever it is, say it
-        _complain(channel, error)
+        _complain(channel, _explained(error, order.user))
     finally:
         os._exit(status)
+
+
+def _explained(error: BaseException, user: str) -> BaseException:
+    """*error*, or what is behind it: a library that *user*, whom this process has become, may not read."""
+    if not user or not isinstance(error, ImportError):
+        return error
+    hidden = next((place for place in (os.__file__, __file__) if not os.access(place, os.R_OK)), None)
+    if hidden is None:
+        return error
+    return PermissionError(
+        f"{user} may not read what test modules need on this host ({os.path.dirname(hidden)}): install Python and "  # noqa: PTH120
+        "shakeout where every user can read them, or run a command instead of a module"
+    )
 
 
 def _settle(order: ForkOrder) -> None:

@@ -173,3 +173,12 @@ class Remembers(BaseTestModule):
         builtins.shakeout_was_here = before + 1
         return {"before": before, "pid": os.getpid(), "group": os.getpgid(0), "session": os.getsid(0),
                 "chance": random.random()}  # fmt: skip
+
+
+class ImportsLate(BaseTestModule):
+    """Needs of the library what nothing has loaded before."""
+
+    def run(self):
+        import this  # noqa: F401
+
+        return "read"

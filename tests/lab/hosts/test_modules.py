@@ -212,3 +212,8 @@ def test_a_module_is_sent_once(host: Host, monkeypatch: pytest.MonkeyPatch) -> N
     before = sent.count("SourceText")
     assert host.run(cases.Raises(), fail=True).passed
     assert sent.count("SourceText") == before
+
+
+def test_a_user_who_may_not_read_pythons_library_is_told_so(host: Host) -> None:
+    job = host.run(cases.ImportsLate(), user="nobody")
+    assert job.result == "read" or "nobody may not read what test modules need on this host" in job.reason
