@@ -46,7 +46,7 @@ from shakeout.report.ktap import ktap
 from shakeout.report.outcome import RunOutcome
 from shakeout.report.page import page
 from shakeout.report.summary import lines, summary
-from shakeout.report.text import data_lines, one_line, seconds
+from shakeout.report.text import data_lines, one_line, raised, result_lines, seconds
 from shakeout.report.timeline import MAX_LANES, timeline
 
 S = 1_000_000_000
@@ -324,12 +324,9 @@ def test_data_is_laid_out_for_people() -> None:
     value = {"ok": True, "rtt": {"min": 0.0112, "all": [1, 2.5]}, "rows": [{"a": 1}, [2, [3]]], "none": None}
     assert data_lines(value) == [
         "ok: yes",
-        "rtt:",
-        "    min: 0.0112",
-        "    all: 1, 2.5",
+        "rtt: min: 0.0112, all: [1, 2.5]",
         "rows:",
-        "    -",
-        "        a: 1",
+        "    - a: 1",
         "    -",
         "        - 2",
         "        - 3",
@@ -338,6 +335,46 @@ def test_data_is_laid_out_for_people() -> None:
     assert data_lines("two\nlines\n") == ["two", "lines"]
     assert len(data_lines(list(map(str, range(1000))))) == 1
     assert data_lines({str(n): n for n in range(1000)})[-1] == "…"
+
+
+def test_data_that_is_long_has_a_line_for_each_part() -> None:
+    packets = ["10.0.0.1 > 10.0.0.2: ICMP echo request, id 7", "10.0.0.2 > 10.0.0.1: ICMP echo reply, id 7"]
+    row = {f"column_{number}": "word " * 3 for number in range(9)}
+    assert data_lines({"seen": packets, "rows": [row]}) == [
+        "seen:",
+        *(f"    {packet}" for packet in packets),
+        "rows:",
+        "    -",
+        *(f"        column_{number}: word word word" for number in range(9)),
+    ]
+
+
+def test_numbers_whose_names_say_what_they_are_can_be_read() -> None:
+    value = {"sent_bps": 9.41e9, "sent_bytes": 1_234_567, "back": {"sent_bps": 12}, "bps": 3e9}
+    assert data_lines(value) == [
+        "sent_bps: 9.41 Gbit/s",
+        "sent_bytes: 1.235 MB",
+        "back: sent_bps: 12 bit/s",
+        "bps: 3e+09",
+    ]
+
+
+def test_what_does_not_apply_is_left_out_of_results_of_jobs() -> None:
+    assert result_lines({"a": 1, "jitter_ms": None, "said": "", "deep": {"b": 0, "c": None}}) == ["a: 1", "deep: b: 0"]
+    assert result_lines({"a": None}) == ["a: none"]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        ("on host m1 (module X):\nModuleFailed: hop 1 is 10.0.0.1:\n 1  10.0.0.1\nreached", "ModuleFailed: hop 1 is 10.0.0.1:"),
+        ("on host m1:\nTraceback (most recent call last):\n  File 'x.py'\nValueError: one\ntwo", "ValueError: one"),
+        ("lost", "lost"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_what_was_raised_stands_before_the_rest_of_its_message(error: str, line: str) -> None:
+    assert raised(error) == line
 
 
 def test_deeply_nested_data_takes_no_time() -> None:

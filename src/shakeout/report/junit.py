@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 from shakeout.journal.events import Evaluated, JobFinished, ResultAdded
 from shakeout.journal.verdict import Verdict
 from shakeout.report.outcome import JobOutcome, PartOutcome, RunOutcome
-from shakeout.report.text import data_lines, ending, harmless, one_line, output, scalar
+from shakeout.report.text import data_lines, ending, harmless, one_line, output, raised, result_lines, scalar
 from shakeout.report.values import details, origin, title
 
 _ATTRIBUTE = 1000
@@ -98,7 +98,7 @@ def _job_case(suite: ET.Element, part: PartOutcome, job: JobOutcome) -> None:
         _problem(case, "failure", "failed", [_reason(job, finished)], finished.error)
     shown = output(finished.stdout_head, finished.stdout_tail, finished.stdout_bytes)
     if finished.result is not None:
-        shown = "\n".join([*data_lines(finished.result), shown])
+        shown = "\n".join([*result_lines(finished.result), shown])
     for tag, text in (
         ("system-out", shown),
         ("system-err", output(finished.stderr_head, finished.stderr_tail, finished.stderr_bytes)),
@@ -108,8 +108,7 @@ def _job_case(suite: ET.Element, part: PartOutcome, job: JobOutcome) -> None:
 
 
 def _reason(job: JobOutcome, finished: JobFinished) -> str:
-    last = finished.error.rstrip().rpartition("\n")[2]  # a traceback ends with the exception
-    return last or ending(job.started, finished) or "the job's check failed"
+    return raised(finished.error) or ending(job.started, finished) or "the job's check failed"
 
 
 def _record_case(suite: ET.Element, part: PartOutcome, record: ResultAdded, number: int) -> None:

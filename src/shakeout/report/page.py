@@ -5,7 +5,7 @@ There is room for so many rows and so much text on a page; what failed gets it f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 import msgspec
@@ -14,7 +14,18 @@ from shakeout.journal.events import Evaluated, Json, ResultAdded
 from shakeout.journal.verdict import Verdict
 from shakeout.report.charts import MAX_CHARTS, ChartView, charts
 from shakeout.report.outcome import HostOutcome, JobOutcome, PartOutcome, RunOutcome
-from shakeout.report.text import data_lines, ending, excerpt, harmless, one_line, output, scalar, seconds
+from shakeout.report.text import (
+    data_lines,
+    ending,
+    excerpt,
+    harmless,
+    one_line,
+    output,
+    raised,
+    result_lines,
+    scalar,
+    seconds,
+)
 from shakeout.report.timeline import Timeline, timeline
 from shakeout.report.values import details, origin, value_words, verdict_word
 
@@ -214,7 +225,7 @@ class _Choice:
             cut = f" (cut after {finished.truncated_at} bytes)" if finished.truncated_at else ""
             found += [
                 ("error", harmless(finished.error)),
-                ("result", _data(finished.result)),
+                ("result", _data(finished.result, result_lines)),
                 ("stderr", output(finished.stderr_head, finished.stderr_tail, finished.stderr_bytes)),
                 ("stdout", output(finished.stdout_head, finished.stdout_tail, finished.stdout_bytes)),
                 (f"whole output, in the run's folder{cut}", harmless("\n".join(artifacts))),
@@ -335,12 +346,19 @@ def _failures(views: Iterable[PartView]) -> Iterable[Failure]:
 
 
 def _reason(job: JobRow) -> str:
-    """How a job ended, and the last line of what tells most about it: its exception, else its error output."""
-    last = {block.title: one_line(block.text.rstrip().rpartition("\n")[2], 200) for block in job.blocks}
+    """How a job ended, and the line that tells most about it: its exception, else the last of its error output."""
+    last = {
+        block.title: raised(block.text) if block.title == "error" else one_line(_last_line(block.text), 200)
+        for block in job.blocks
+    }
     if "error" in last and job.ending.startswith("exit status") and ":" not in job.ending:
         return last["error"]  # the exit status of a test module says nothing
     how = "did not finish" if job.verdict == "unfinished" else job.ending
     return ": ".join(text for text in (how, last.get("error") or last.get("stderr")) if text)
+
+
+def _last_line(text: str) -> str:
+    return text.rstrip().rpartition("\n")[2]
 
 
 def _word(verdict: Verdict | None) -> str:
@@ -357,8 +375,8 @@ def _pairs(values: dict[str, Json]) -> tuple[tuple[str, str], ...]:
     return tuple((one_line(name), one_line(scalar(value), 200)) for name, value in shown)
 
 
-def _data(value: Json) -> str:
-    return "" if value is None else "\n".join(data_lines(value, _LINES))
+def _data(value: Json, shown: Callable[[Json, int], list[str]] = data_lines) -> str:
+    return "" if value is None else "\n".join(shown(value, _LINES))
 
 
 def _cut(text: str) -> str:

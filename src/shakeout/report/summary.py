@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import assert_never
 
-from shakeout.journal.events import Evaluated, HostLost, HostSetAside, JobFinished, Json, ResultAdded, UndoFinished
+from shakeout.journal.events import Evaluated, HostLost, HostSetAside, JobFinished, ResultAdded, UndoFinished
 from shakeout.journal.reader import State
 from shakeout.report.outcome import JobBegan, JobEnded, JobOutcome, JobRan, PartOutcome, RunOutcome, Step
 from shakeout.report.series import series_lines
-from shakeout.report.text import data_lines, ending, excerpt, harmless, one_line, output, parameters, seconds
+from shakeout.report.text import (
+    data_lines,
+    ending,
+    excerpt,
+    harmless,
+    one_line,
+    output,
+    parameters,
+    result_lines,
+    seconds,
+)
 from shakeout.report.values import details, title, verdict_word
 
 _INDENT = "    "
@@ -112,7 +122,7 @@ def _step(step: Step, paint: _Paint) -> Iterator[str]:
         case ResultAdded():
             verdict = "" if step.passed is None else " " + paint("PASS" if step.passed else "FAIL")
             yield f"{_INDENT}Custom summary record: {one_line(step.description)}{verdict}"
-            yield from _results(step.data)
+            yield from _results(data_lines(step.data) if step.data is not None else [])
         case Evaluated():
             word = verdict_word(step)
             yield f"{_INDENT}{title(step)}{' ' + paint(word) if word else ''}"
@@ -140,7 +150,7 @@ def _finished(job: JobOutcome, finished: JobFinished, paint: _Paint) -> Iterator
     if how and (not finished.passed or job.started.expected_fail or finished.reason):
         known = how.startswith(("signal ", "exit status "))
         yield f"{_INDENT * 2}Ended with {how}" if known else f"{_INDENT * 2}{how[:1].upper()}{how[1:]}"
-    yield from _results(finished.result)
+    yield from _results(result_lines(finished.result) if finished.result is not None else [])
     for line in series_lines(job.series):
         yield f"{_INDENT * 2}{line}"
     if job.artifacts:
@@ -165,13 +175,10 @@ def _evidence(finished: JobFinished) -> Iterator[str]:
         yield f"{_INDENT * 2}Whole output: {one_line(' '.join(whole), 400)}"
 
 
-def _results(data: Json) -> Iterator[str]:
-    if data is None:
-        return
-    shown = data_lines(data)
+def _results(shown: list[str]) -> Iterator[str]:
     if len(shown) == 1:
         yield f"{_INDENT * 2}Formatted results: {shown[0]}"
-    else:
+    elif shown:
         yield f"{_INDENT * 2}Formatted results:"
         yield from _indented(shown, 3)
 

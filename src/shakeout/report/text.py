@@ -6,11 +6,16 @@ import signal
 from collections.abc import Iterator, Mapping
 
 from shakeout.journal.events import JobFinished, JobStarted, Json
+from shakeout.units import readable
 
 #: Characters of a line made from a command or a description.
 MAX_TITLE = 120
 #: Lines that one value takes at most.
 MAX_DATA_LINES = 40
+#: Characters of a nested value that stands on one line, and of texts that stand side by side on one.
+_FLAT, _WORDS = 100, 40
+#: What ends the names of numbers -> their unit.
+_UNITS = {"_bps": "bit/s", "_bytes": "B"}
 
 #: Control characters, and invisible ones that reorder text, as their escapes: output of a host must not
 #: move the cursor of the terminal it is shown on, nor pretend to be another text. XML has no room for them.
@@ -62,10 +67,15 @@ def scalar(value: Json) -> str:
     return str(value)
 
 
+def result_lines(value: Json, limit: int = MAX_DATA_LINES) -> list[str]:
+    """A job's result as `data_lines`, without what is None or "": modules say so of what does not apply."""
+    return data_lines(_present(value), limit)
+
+
 def data_lines(value: Json, limit: int = MAX_DATA_LINES) -> list[str]:
     """A value as lines, nested ones indented by four blanks; at most *limit* lines.
 
-    What fits is on one line.
+    What is nested and fits is on one line. What names say to be bits per second or bytes is at a scale to read.
     """
     lines: list[str] = []
     for line in _lines(value, ""):
@@ -76,13 +86,21 @@ def data_lines(value: Json, limit: int = MAX_DATA_LINES) -> list[str]:
     return lines
 
 
+def _present(value: Json) -> Json:
+    if isinstance(value, Mapping):
+        return {name: _present(item) for name, item in value.items() if item not in (None, "")} or value
+    if isinstance(value, list):
+        return [_present(item) for item in value]
+    return value
+
+
 def _lines(value: Json, indent: str) -> Iterator[str]:
     if isinstance(value, Mapping) and value:
         for name, item in value.items():
-            yield from _labelled(f"{indent}{one_line(str(name))}:", item, indent)
-    elif isinstance(value, list) and any(isinstance(item, (Mapping, list)) for item in value):
+            yield from _labelled(f"{indent}{one_line(str(name))}:", _scaled(str(name), item), indent)
+    elif isinstance(value, list) and (_is_nested(value) or _is_prose(value)):
         for item in value:
-            yield from _labelled(f"{indent}-", item, indent)
+            yield from _labelled(f"{indent}-", item, indent) if _is_nested(value) else _lines(item, indent)
     else:
         text = harmless(scalar(value)).rstrip("\n")
         for line in text.split("\n"):
@@ -91,13 +109,50 @@ def _lines(value: Json, indent: str) -> Iterator[str]:
 
 def _labelled(label: str, item: Json, indent: str) -> Iterator[str]:
     """*item* behind its label if it is one line, else below it."""
-    items = item if isinstance(item, list) else [] if isinstance(item, Mapping) else [item]
-    nested = bool(item) if isinstance(item, Mapping) else any(isinstance(i, (Mapping, list)) for i in items)
-    if nested or any(isinstance(i, str) and "\n" in i.rstrip("\n") for i in items):
+    items = item if isinstance(item, list) else [item]
+    short = _flat(item) if isinstance(item, Mapping) and item else ""
+    if short:
+        yield f"{label} {short}"
+    elif (
+        (item and _is_nested(items)) or _is_prose(items) or any("\n" in i.rstrip() for i in items if isinstance(i, str))
+    ):
         yield label
         yield from _lines(item, indent + "    ")
     else:
         yield f"{label} {one_line(scalar(item), 400)}"
+
+
+def _is_nested(items: list[Json]) -> bool:
+    return any(isinstance(item, (Mapping, list)) for item in items)
+
+
+def _is_prose(items: list[Json]) -> bool:
+    """Several texts that nobody could tell apart in one line."""
+    return len(items) > 1 and any(isinstance(item, str) and len(item) > _WORDS for item in items)
+
+
+def _flat(value: Mapping[str, Json]) -> str:
+    """A mapping without further ones in it, on one line; "" if it does not fit there."""
+    if len(value) > _FLAT // 4 or any(_is_deep(item) for item in value.values()):
+        return ""
+    words = []
+    for name, item in value.items():
+        text = scalar(_scaled(str(name), item))
+        words.append(f"{name}: [{text}]" if isinstance(item, list) and len(item) > 1 else f"{name}: {text}".rstrip())
+    text = ", ".join(words)
+    return harmless(text) if len(text) <= _FLAT and "\n" not in text else ""
+
+
+def _is_deep(item: Json) -> bool:
+    return isinstance(item, Mapping) or (isinstance(item, list) and (len(item) > _FLAT or _is_nested(item)))
+
+
+def _scaled(name: str, value: Json) -> Json:
+    """A number whose name says that it is bits per second or bytes, in Gbit/s or MB."""
+    unit = next((unit for suffix, unit in _UNITS.items() if name.endswith(suffix)), "")
+    if not unit or isinstance(value, bool) or not isinstance(value, (int, float)):
+        return value
+    return readable(value, unit)
 
 
 def ending(started: JobStarted, finished: JobFinished) -> str:
@@ -124,6 +179,17 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return str(number)
+
+
+def raised(error: str) -> str:
+    """The line of an error that says what was raised: its message, and what a traceback shows, may have more lines."""
+    lines = error.strip().split("\n")
+    starts = [number for number, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
+    if starts:
+        lines = [line for line in lines[starts[-1] + 1 :] if not line.startswith(" ")] or lines[-1:]
+    elif len(lines) > 1 and lines[0].startswith("on host "):
+        del lines[0]
+    return one_line(lines[0], 400)
 
 
 def output(head: str, tail: str, size: int) -> str:
