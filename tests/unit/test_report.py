@@ -367,7 +367,7 @@ def test_what_does_not_apply_is_left_out_of_results_of_jobs() -> None:
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        ("on host m1 (module X):\nModuleFailed: hop 1 is 10.0.0.1:\n 1  10.0.0.1\nreached", "ModuleFailed: hop 1 is 10.0.0.1:"),
+        ("on host m1 (module X):\nModuleFailed: hop 1 is 10.0.0.1:\n 1 ms\nok", "ModuleFailed: hop 1 is 10.0.0.1:"),
         ("on host m1:\nTraceback (most recent call last):\n  File 'x.py'\nValueError: one\ntwo", "ValueError: one"),
         ("lost", "lost"),
         ("", ""),
