@@ -11,7 +11,9 @@
     │   ├── BadInventory               a pool that contradicts itself
     │   ├── NoMatch                    no hosts meet the requirements; carries the explanation
     │   ├── LabLacks                   this laboratory cannot do what the recipe needs
-    │   └── NotInteractive             a breakpoint without a terminal
+    │   ├── NotInteractive             a breakpoint without a terminal
+    │   └── JournalError               a journal that cannot be read, or not be begun
+    │       └── JournalBroken          3: the journal of a run that is under way cannot be written
     ├── HostError                      3: broke while running
     │   ├── AgentUnreachable           nobody answered
     │   │   └── CertificateRefused     one side does not accept the other's certificate
@@ -29,9 +31,7 @@
     ├── TransferError                  1: a file could not be sent or received
     ├── ServiceError                   1: a service could not be started, stopped, enabled or disabled
     ├── ConditionTimeout               1: wait_for() waited in vain
-    ├── RunAborted                     1: somebody chose "abort" at a breakpoint
-    └── JournalError                   2: a journal that cannot be read, or not be begun
-        └── JournalBroken              3: the journal of a run that is under way cannot be written
+    └── RunAborted                     1: somebody chose "abort" at a breakpoint
 
 Messages are one paragraph: what, where, what is accepted, what to try.
 Facts that a program may want are attributes.
@@ -136,10 +136,12 @@ class HostError(ShakeoutError):
 
     Attributes:
         host: the host's name, "" if none is known yet.
+        reason: the message without that name.
     """
 
     def __init__(self, message: str, host: str = "") -> None:
         self.host = host
+        self.reason = message
         super().__init__(f"{host}: {message}" if host else message)
 
 

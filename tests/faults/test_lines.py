@@ -216,7 +216,7 @@ def test_what_a_reservation_says_does_nothing_to_a_terminal(agent: StandingAgent
     with look(agent.socket) as other:
         assert other.reservation is not None
         assert other.reservation.owner == "a?[2Jb"
-        assert other.reservation.reason.startswith("x??yx??y")
+        assert other.reservation.reason.startswith("x ?yx ?y")
         assert len(other.reservation.reason) <= 500
 
 

@@ -10,6 +10,7 @@ import fcntl
 import os
 
 from shakeout.errors import LeaseHeld
+from shakeout.wire.harmless import one_line
 
 
 class Lease:
@@ -97,5 +98,4 @@ def since_when(holder: str, since: float) -> str:
 
 
 def _note(fd: int) -> tuple[str, float]:
-    text = os.pread(fd, 512, 0).decode(errors="replace")
-    return "".join(char if char.isprintable() else "?" for char in text.strip()), os.fstat(fd).st_mtime
+    return one_line(os.pread(fd, 512, 0).decode(errors="replace"), 512), os.fstat(fd).st_mtime

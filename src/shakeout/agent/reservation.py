@@ -10,6 +10,7 @@ import msgspec
 from shakeout.agent.telling import tell
 from shakeout.errors import UsageError
 from shakeout.files.placing import place
+from shakeout.wire.harmless import one_line
 from shakeout.wire.parts import Reservation
 
 #: Nobody needs a host for longer than this without saying so again; seconds.
@@ -53,7 +54,7 @@ class ReservationFile:
         if not 0 < seconds <= LONGEST:
             raise UsageError(f"a reservation lasts between 0 s and {LONGEST / 86400:g} d, not {seconds:g} s")
         self._check_owner(owner)
-        note = _Note(printable(owner, LONGEST_OWNER), printable(reason, LONGEST_REASON), time.time() + seconds)
+        note = _Note(one_line(owner, LONGEST_OWNER), one_line(reason, LONGEST_REASON), time.time() + seconds)
         try:
             place(self._path, msgspec.json.encode(note), 0o600)
         except OSError as error:
@@ -72,7 +73,7 @@ class ReservationFile:
         if before is not None and before.owner != owner:
             if not force:
                 self._check_owner(owner)
-            who = printable(owner, LONGEST_OWNER) or "somebody"
+            who = one_line(owner, LONGEST_OWNER) or "somebody"
             tell(f"{who} has ended the reservation of {before.owner} ({before.reason})")
         self._path.unlink(missing_ok=True)
         return before
@@ -103,7 +104,7 @@ class ReservationFile:
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             tell(f"{self._path} is no reservation, so the host is free for all: {error}")
             return None
-        owner, reason = printable(note.owner, LONGEST_OWNER), printable(note.reason, LONGEST_REASON)
+        owner, reason = one_line(note.owner, LONGEST_OWNER), one_line(note.reason, LONGEST_REASON)
         return _Note(owner, reason, note.until) if owner else None
 
 
@@ -129,8 +130,3 @@ def span(seconds: float) -> str:
         if count:
             parts.append(f"{count} {unit}")
     return " ".join(parts[:2])
-
-
-def printable(text: str, longest: int) -> str:
-    """*text* in one line that does nothing to a terminal."""
-    return "".join(char if char.isprintable() else "?" for char in text[:longest]).strip()

@@ -17,13 +17,14 @@ from shakeout.agent.line import Line, Waiting
 from shakeout.agent.listening import watch_listener
 from shakeout.agent.look import Look
 from shakeout.agent.properties import Value
-from shakeout.agent.reservation import LONGEST_OWNER, ReservationFile, described, printable
+from shakeout.agent.reservation import LONGEST_OWNER, ReservationFile, described
 from shakeout.agent.session import Session, home_directory
 from shakeout.agent.telling import tell
 from shakeout.agent.undo import UndoLog, boot_id, failures, replay
 from shakeout.errors import LeaseHeld
 from shakeout.processes.strays import kill_marked
 from shakeout.wire.connection import Connection
+from shakeout.wire.harmless import one_line
 from shakeout.wire.messages import PROTOCOLS, Hello, Refused, Sync, SyncReply, Welcome, agent_decoder
 from shakeout.wire.reactor import READ, Reactor
 from shakeout.wire.transports import Transport, UnixTransport
@@ -169,7 +170,7 @@ class Agent:
             )
         if hello.role == "attach":
             return self._attach(peer, hello)
-        owner = peer.identity or printable(hello.owner, LONGEST_OWNER)
+        owner = peer.identity or one_line(hello.owner, LONGEST_OWNER)
         if hello.role == "look":
             return Look(self, peer.connection, owner)
         if self._holder is not None and self._kept and hello.run == self._holder.run and self._is_holders(peer):
@@ -253,7 +254,7 @@ class Agent:
     def _attach(self, peer: Peer, hello: Hello) -> Session | Refused:
         holder = self._holder
         if holder is None or holder.run != hello.run:
-            return Refused("role", f"run {printable(hello.run, 100)} does not hold this host; nothing to attach to")
+            return Refused("role", f"run {one_line(hello.run, 100)} does not hold this host; nothing to attach to")
         if not self._is_holders(peer):
             return Refused("role", f"run {holder.run} is not {peer.identity}'s, but {self._controller}'s")
         self._attached += 1
@@ -359,7 +360,7 @@ class Peer:
 
 def _called(hello: Hello, owner: str) -> str:
     """How others are told who has the host."""
-    controller = printable(hello.controller, 400)
+    controller = one_line(hello.controller, 400)
     return f"{owner} ({controller})" if owner else controller
 
 

@@ -29,8 +29,8 @@ class Refusals(msgspec.Struct):
 
     def add(self, name: str, error: HostError) -> None:
         """Note why the host *name* is not to be had."""
-        text = str(error).removeprefix(f"{error.host}: ")  # as the recipe calls it, which is no news
-        (self.busy if isinstance(error, LeaseHeld) else self.silent)[name] = text
+        # Without the host's name, as the recipe calls it, which is no news.
+        (self.busy if isinstance(error, LeaseHeld) else self.silent)[name] = error.reason
 
     def update(self, other: Refusals) -> None:
         """Note all of *other*, too."""

@@ -182,7 +182,7 @@ class Waits:
                 if session.closed:
                     raise HostError(session.lost or "its agent ended the connection")
             except HostError as error:
-                self.refusals.silent[name] = reason = str(error).removeprefix(f"{name}: ")
+                self.refusals.silent[name] = reason = error.reason
                 self._say(f"{name} is not waited for any more: {reason}")
                 gone.add(name)
                 self._forget(name)

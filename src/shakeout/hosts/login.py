@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import IO
 
 from shakeout.errors import UsageError
+from shakeout.wire.harmless import one_line
 
 #: Seconds that it may take to end by itself, once its connection is closed.
 LINGER = 2.0
@@ -124,14 +125,9 @@ class _Lines:
         """Take what was read; False at the end."""
         *lines, begun = (self._begun + (data or b"")).split(b"\n")
         self._begun = begun[:_KEPT_BYTES]
-        self._kept.extend(text for line in lines if (text := _printable(line)))
+        self._kept.extend(text for line in lines if (text := one_line(line.decode(errors="replace"), _KEPT_BYTES)))
         return data != b""
 
     def end(self) -> None:
         """Nothing more comes."""
         self.add(b"\n" if self._begun else None)
-
-
-def _printable(line: bytes) -> str:
-    text = line[:_KEPT_BYTES].decode(errors="replace").strip()
-    return "".join(char if char.isprintable() else "?" for char in text)

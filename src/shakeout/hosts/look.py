@@ -117,7 +117,7 @@ class Look:
         except HostError as error:
             self.close()
             if isinstance(error, HostLost):
-                raise AgentUnreachable(str(error).removeprefix(f"{name}: "), name) from None
+                raise AgentUnreachable(error.reason, name) from None
             raise
         welcome = harmless(welcome)
         self.props: dict[str, Any] = dict(welcome.props)
@@ -149,7 +149,7 @@ class Look:
 
         Raises:
             LabLacks: it cannot.
-        HostLost: what it says makes no sense.
+            HostLost: what it says makes no sense.
         """
         told = self._ask(Inspect)
         try:

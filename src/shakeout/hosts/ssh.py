@@ -20,7 +20,7 @@ from shakeout.hosts.bundle import Bundles
 from shakeout.hosts.login import Login
 from shakeout.hosts.sshcommand import command_line, remote_command
 from shakeout.hosts.sshfailure import why_ended, why_none
-from shakeout.wire.harmless import harmless
+from shakeout.wire.harmless import harmless, one_line
 from shakeout.wire.tcpbooks import BooksWatch, TcpBooks
 from shakeout.wire.transports import PipesTransport
 
@@ -143,8 +143,7 @@ class Talk:
         lines = [text for line in [*self._noise, self._heard] if (text := line.decode(errors="replace").strip())]
         if not lines:
             return ""
-        shown = " / ".join(lines[-3:])[:300]
-        return f"; its login printed {''.join(char if char.isprintable() else '?' for char in shown)!r}"
+        return f"; its login printed {one_line(' / '.join(lines[-3:]), 300)!r}"
 
 
 class SshTransport(PipesTransport):

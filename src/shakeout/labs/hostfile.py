@@ -16,6 +16,7 @@ from shakeout.errors import BadInventory, UsageError
 from shakeout.files.placing import place
 from shakeout.hosts.dialing import Endpoint
 from shakeout.matching.inventory import HostEntry
+from shakeout.wire.harmless import one_line
 
 #: What needs no quotes in YAML, wherever it stands.
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -157,8 +158,7 @@ def _lines(made: Draft, command: str) -> Iterator[str]:
     host |= {key: value for key in ("user", "python") if (value := getattr(endpoint, key))}
     if endpoint.sudo is not None:
         host |= {"sudo": endpoint.sudo}  # type: ignore[dict-item]
-    command = "".join(char if char.isprintable() else "?" for char in command)
-    yield f"# Written by `{command}`, {time.strftime('%Y-%m-%d')}: look it over before you rely on it."
+    yield f"# Written by `{one_line(command, 500)}`, {time.strftime('%Y-%m-%d')}: look it over before you rely on it."
     yield f"host: {_flow(host)}"
     yield f"params: {_flow(made.params)}  # what recipes may ask for: add rack, location, whatever tells hosts apart"
     if made.interfaces:

@@ -140,8 +140,7 @@ def _sight(entry: HostEntry, access: Access, timeout: float) -> Sight:
                 inspection=inspection, seconds=time.monotonic() - began,
             )  # fmt: skip
     except Exception as error:  # noqa: BLE001 - whatever one host sends, the others are shown, too
-        known = isinstance(error, ShakeoutError)
-        trouble = str(error).removeprefix(f"{entry.name}: ") if known else f"{type(error).__name__}: {error}"
+        trouble = _reason(error, entry.name)
     return Sight(
         name=entry.name, pool=entry.pool, state="unreachable", trouble=trouble, seconds=time.monotonic() - began
     )
@@ -151,8 +150,15 @@ def _inspected(entry: HostEntry, look: Look) -> tuple[Mapping[str, Any], tuple[s
     try:
         inspection = look.inspect()
     except ShakeoutError as error:
-        return {}, (f"it cannot be inspected: {str(error).removeprefix(f'{entry.name}: ')}",)
+        return {}, (f"it cannot be inspected: {_reason(error, entry.name)}",)
     return inspection, tuple(differences(entry.ports, inspection))
+
+
+def _reason(error: Exception, name: str) -> str:
+    """Why, without the name of the host, which stands beside it anyway."""
+    if isinstance(error, HostError) and error.host == name:
+        return error.reason
+    return str(error) if isinstance(error, ShakeoutError) else f"{type(error).__name__}: {error}"
 
 
 def way(endpoint: Endpoint) -> str:

@@ -36,6 +36,11 @@ def harmless(value: T, *, lines: bool = False, longest: int = LONGEST) -> T:
     return result
 
 
+def one_line(text: str, longest: int) -> str:
+    """*text* as one line of at most *longest* characters that does nothing to a terminal."""
+    return _text(text[:longest].strip(), False, longest)
+
+
 def _text(text: str, lines: bool, longest: int) -> str:
     if len(text) > longest:
         text = text[:longest] + "…"

@@ -68,10 +68,8 @@ def test_a_name_that_would_rule_terminals(host: TlsHost, loop: LoopThread, monke
     monkeypatch.setattr("shakeout.hosts.session.socket.gethostname", lambda: "\x1b]0;boo\x07\nforged")
     first = Connected("m1", host.dial("desk"), loop.reactor, run="kept")
     first.session.end(keep=True)
-    again = Connected("m1", host.dial("desk"), loop.reactor, run="kept")
-    with Look("m1", host.dial("desk2")) as look:
-        assert look.holder.startswith("desk (?]0;boo??forged:")
-    again.end()
+    with Connected("m1", host.dial("desk"), loop.reactor, run="kept"), Look("m1", host.dial("desk2")) as look:
+        assert look.holder.startswith("desk (?]0;boo? forged:")
 
 
 ORDERS: tuple[Callable[[int], msgspec.Struct], ...] = (
