@@ -518,3 +518,24 @@ def test_several_at_once_do_not_overwrite_each_other(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert json.loads(BaselineStore(tmp_path).path("counter", {}).read_text())["value"] == 200
+
+
+@pytest.mark.parametrize(
+    ("value", "criterion", "hint"),
+    [
+        (
+            9.4,
+            Threshold(at_least=9, unit="Gbit/s"),
+            "9.4 was taken to be in bit/s: if it is in Gbit/s, say unit='Gbit/s'",
+        ),
+        ([3, 3.1, 3.2], Threshold(at_most=5, unit="ms"), "3.1 was taken to be in s: if it is in ms, say unit='ms'"),
+        (8e9, Threshold(at_least=9, unit="Gbit/s"), ""),
+        (0.4, Threshold(at_least=9, unit="Gbit/s"), ""),
+        (4, Threshold(at_least=9), ""),
+    ],
+)
+def test_a_number_in_a_unit_that_nobody_said(value: float | list[float], criterion: Threshold, hint: str) -> None:
+    judgement = criterion.judge(measure(value, "", criterion.plain_unit))
+    assert judgement.passed is False
+    assert judgement.reason == hint
+    assert "taken to be" not in criterion.judge(measure(value, criterion.plain_unit, "1")).reason

@@ -387,6 +387,9 @@ class Device:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._label or 'not assigned to a host'}>"
 
+    def __str__(self) -> str:
+        return self._label or repr(self)
+
 
 forward(Device)
 

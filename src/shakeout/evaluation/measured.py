@@ -48,6 +48,7 @@ class Measured(msgspec.Struct, frozen=True):
         method: "given", "mean" (Student's t), "batch means" (of a series, Student's t) or "median".
         samples: independent values behind it, if they are known (at most a thousand, evenly chosen).
         note: what a reader should know of it; "" if nothing.
+        assumed: nobody said its unit.
     """
 
     value: float
@@ -59,6 +60,7 @@ class Measured(msgspec.Struct, frozen=True):
     method: Literal["given", "mean", "batch means", "median"] = "given"
     samples: tuple[float, ...] = ()
     note: str = ""
+    assumed: bool = False
 
     def __str__(self) -> str:
         return with_uncertainty(self.value, self.uncertainty, self.unit)
@@ -161,7 +163,8 @@ def measure(data: Measurable, unit: str, usual: str, *, column: str = "") -> Mea
         usual: the unit of plain numbers that nobody gave a unit.
     """
     says = isinstance(data, Measured | SeriesView) or (isinstance(data, Mapping) and "unit" in data)
-    return Measured.of(data, unit or ("" if says else usual), column=column)
+    made = Measured.of(data, unit or ("" if says else usual), column=column)
+    return made if unit or says else msgspec.structs.replace(made, assumed=True)
 
 
 def _of_mapping(data: Mapping[str, Any], given_unit: str) -> Measured:

@@ -10,6 +10,9 @@ from shakeout.evaluation.judgement import Judgement, Unclear, check_confidence, 
 from shakeout.evaluation.measured import CONFIDENCE, Measured
 from shakeout.units import number, plain, unit
 
+#: How many times greater or less than the limit a number may be that was probably meant in its unit.
+_LIKELY = 30
+
 
 class Threshold:
     """A least value, a greatest value, or both.
@@ -80,7 +83,8 @@ class Threshold:
         if least <= value.low and value.high <= most:
             return Judgement(verdict="passed", passed=True, measured=value, limit=limit, reason=value.note)
         if value.high < least or value.low > most or value.uncertainty is None:
-            return Judgement(verdict="failed", passed=False, measured=value, limit=limit, reason=value.note)
+            reason = "; ".join(text for text in (self._mistaken(measured, least, most), value.note) if text)
+            return Judgement(verdict="failed", passed=False, measured=value, limit=limit, reason=reason)
         passed = kept if self.when_unclear == "value" else self.when_unclear == "pass"
         reason = (
             f"{number(value.low)} … {number(value.high)} lies across the limit: "
@@ -90,6 +94,14 @@ class Threshold:
         return Judgement(
             verdict="inconclusive", passed=passed, measured=value, limit=limit, reason="; ".join(reasons)
         )  # fmt: skip
+
+    def _mistaken(self, measured: Measured, least: float, most: float) -> str:
+        """What to say of a number that keeps the limits if it is in their unit, which nobody said that it is."""
+        likely = any(limit and 1 / _LIKELY <= measured.value / limit <= _LIKELY for limit in (least, most))
+        if not (measured.assumed and likely and least <= measured.value <= most) or measured.unit == self.unit:
+            return ""
+        taken = f"{number(measured.value)} was taken to be in {measured.unit}"
+        return f"{taken}: if it is in {self.unit}, say unit={self.unit!r}"
 
     def _words(self, shown: str) -> str:
         if self.at_least is not None and self.at_most is not None:

@@ -10,7 +10,7 @@ from shakeout.devices.base import Device
 from shakeout.devices.binding import bind_remote, creation, make_remote
 from shakeout.devices.kinds import BUILT_IN
 from shakeout.devices.references import to_devices, to_references
-from shakeout.errors import ProtocolError, ShakeoutError, UnknownName, UsageError
+from shakeout.errors import ProtocolError, ShakeoutError, UnknownName, UsageError, did_you_mean
 from shakeout.journal.events import DeviceChanged
 from shakeout.wire.messages import DeviceCall, DeviceOp
 from shakeout.wire.plain import pack, unpack
@@ -51,7 +51,7 @@ class HostDevices:
             try:
                 told = self._ask(0, "adopt", self._links.get(name, name))
             except UnknownName as error:
-                raise UnknownDevice(str(error)) from None
+                raise UnknownDevice(_or_a_method(name, str(error))) from None
             number, _, class_name = self._told(told)
             device = self._by_name[name] = self._known(number, name, class_name)
         return device
@@ -187,6 +187,14 @@ class HostDevices:
         self._session.recorder.write(
             DeviceChanged(host=self._session.name, device=device, action=action, name=name, value=value, error=error)
         )
+
+
+def _or_a_method(name: str, text: str) -> str:
+    """What is said of an unknown device, where *name* looks like something else that a host has."""
+    from shakeout.hosts.host import Host
+
+    own = did_you_mean(name, [word for word in vars(Host) if not word.startswith("_")])
+    return f"{text.partition(' (known')[0]}{own}" if "did you mean" in own and "did you mean" not in text else text
 
 
 class UnknownDevice(UnknownName, AttributeError):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Bytes of earlier output that a pattern may begin in.
 _LOOK_BACK = 64 << 10
+#: Bytes of what came instead that are shown.
+_SHOWN = 200
 
 
 class Expectation:
@@ -36,6 +38,15 @@ class Expectation:
             self.found.set(match)
         elif len(recent) > 2 * _LOOK_BACK:
             del recent[:-_LOOK_BACK]
+
+    def so_far(self) -> str:
+        """What was printed instead, in words: the last line of each stream."""
+        said = []
+        for name, stream in (("last it printed", STDOUT), ("on its error output", STDERR)):
+            last = text(bytes(self._recent[stream][-_SHOWN:])).rstrip().rpartition("\n")[2].strip()
+            if last:
+                said.append(f"{name} {last!r}")
+        return " and ".join(said) if said else "it printed nothing"
 
     def give_up(self, job: Job) -> None:
         """The job has ended."""

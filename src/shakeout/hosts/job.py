@@ -247,7 +247,7 @@ class Job:
             if expectation.found.wait(timeout):
                 return expectation.found.get()
             missing = f"did not print {expectation.pattern.pattern!r} within {timeout:g} s"
-            raise ConditionTimeout(f"job {self.id} on {self.host} {missing}")
+            raise ConditionTimeout(f"job {self.id} on {self.host} {missing}; {expectation.so_far()}")
         finally:
             with self._lock:
                 self._patterns.remove(expectation)

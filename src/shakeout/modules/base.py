@@ -174,6 +174,8 @@ def shown(value: object, limit: int = 60) -> str:
     try:
         literal = type(value) in (list, tuple, set, frozenset, dict, bytes) or value is None
         text = repr(value) if literal else str(value)
+        if isinstance(value, list) and any(hasattr(type(item), "_shakeout_ref") for item in value):
+            text = f"[{', '.join(map(str, value))}]"  # of devices
     except Exception:  # noqa: BLE001 - a foreign __str__, or an int of more digits than Python prints
         text = f"<{type(value).__name__}>"
     if not text.isprintable() or (isinstance(value, str) and (not text or text != text.strip() or "," in text)):

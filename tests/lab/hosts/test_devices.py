@@ -103,7 +103,10 @@ def test_what_cannot_be_assigned(host: Host) -> None:
 def test_an_unknown_device_and_the_nearest(host: Host) -> None:
     with pytest.raises(UnknownName, match=r"m1: no interface .*'etho'.*did you mean 'eth[01]'"):
         host.etho  # noqa: B018
+    with pytest.raises(UnknownName, match=r"m1: no interface .*'rum' \(did you mean 'run'\?\)$"):
+        host.rum  # noqa: B018
     assert not hasattr(host, "etho")
+    assert str(host.eth0) == "m1.eth0"
     assert hasattr(host, "eth0")
     with pytest.raises(AttributeError):
         host.eth0.mtuu  # noqa: B018

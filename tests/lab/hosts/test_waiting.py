@@ -81,11 +81,18 @@ def test_wait_output(host: Host) -> None:
     match = job.wait_output(r"listening on (\d+)", timeout=10)
     assert match[1] == "4711"
     assert job.wait_output(re.compile("^one$", re.MULTILINE)).start() == 0
-    with pytest.raises(ConditionTimeout, match=r"did not print 'never' within 0.05 s"):
+    with pytest.raises(ConditionTimeout, match=r"within 0.05 s; last it printed 'one' and .* 'listening on 4711'$"):
         job.wait_output("never", timeout=0.05)
     job.kill()
     with pytest.raises(JobError, match="ended without printing 'never'"):
         job.wait_output("never")
+
+
+def test_wait_output_of_a_job_that_prints_nothing(host: Host) -> None:
+    job = host.run("sleep 1000", bg=True)
+    with pytest.raises(ConditionTimeout, match=r"did not print 'never' within 0.01 s; it printed nothing"):
+        job.wait_output("never", timeout=0.01)
+    job.kill()
 
 
 def test_wait_output_of_a_job_that_ends_without_it(host: Host) -> None:
