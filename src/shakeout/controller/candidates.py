@@ -75,10 +75,10 @@ class Candidates:
         if not isinstance(self._mapper, ConstraintMapper):
             error = NoMatch(f"the mapper {type(self._mapper).__name__} found no match; by shakeout's own: {error}")
         if silent:
-            error = NoMatch(f"{error} (set aside, because they did not answer: {', '.join(sorted(silent))})")
+            error = NoMatch(f"{error}; set aside, because they did not answer: {', '.join(sorted(silent))}")
         if busy:
             who = "; ".join(f"{name}: {busy[name]}" for name in sorted(busy))
-            error = NoMatch(f"{error} (set aside, because they are in use: {who}; --wait stands in line for them)")
+            error = NoMatch(f"{error}; set aside, because they are in use: {who}; --wait stands in line for them")
         return error
 
 

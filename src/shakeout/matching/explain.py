@@ -51,7 +51,8 @@ def explain(requirements: Requirements, inventory: Inventory, limits: Limits | N
         text = "; also, ".join(told)
     else:
         text = together(found[0], requirements, oracle)
-    return Explanation(text + _remedies(requirements, oracle), found[0])
+    remedies = _remedies(requirements, oracle) if not text.endswith("(set aside)") else ""  # that says it
+    return Explanation(text + remedies, found[0])
 
 
 def _usable(host: HostEntry, limits: Limits) -> bool:
@@ -150,7 +151,8 @@ def _unavailable(name: str, req: HostReq, hosts: list[HostEntry], limits: Limits
             reason = "reserved for another requirement"
         reasons.setdefault(reason, []).append(host.name)
     texts = [f"{listed(some)} ({reason})" for reason, some in reasons.items()]
-    return f"{name} wants {whole_wish(req)}; the only hosts that would do are {joined(texts)}"
+    which = "hosts that would do are" if len(hosts) > 1 else "host that would do is"
+    return f"{name} wants {whole_wish(req)}; the only {which} {joined(texts)}"
 
 
 def _several(name: str, wanted: dict[str, Predicate], oracle: Oracle) -> str:
