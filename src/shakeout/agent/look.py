@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shakeout.errors import LabLacks, ShakeoutError
+from shakeout.agent.answering import answer
 from shakeout.wire.connection import Connection
-from shakeout.wire.messages import Answer, Ended, EndSession, Inspect, Refusal, Reserve, Sync, SyncReply, Unreserve
+from shakeout.wire.messages import Ended, EndSession, Inspect, Refusal, Reserve, Sync, SyncReply, Unreserve
 from shakeout.wire.parts import Step
 from shakeout.wire.plain import pack
 
@@ -65,7 +65,7 @@ class Look:
             self._agent.reservation_changed()
             return pack({"holder": self._agent.holder(), "owner": self._owner})
 
-        self._answer(order.id, change)
+        answer(self._connection, order.id, change)
 
     def _unreserve(self, order: Unreserve) -> None:
         def change() -> bytes:
@@ -73,7 +73,7 @@ class Look:
             self._agent.reservation_changed()
             return pack({"owner": ended.owner if ended else "", "reason": ended.reason if ended else ""})
 
-        self._answer(order.id, change)
+        answer(self._connection, order.id, change)
 
     def _inspect(self, order: Inspect) -> None:
         from shakeout.agent.inspection import answer_inspection
@@ -82,11 +82,3 @@ class Look:
             self._connection.send(Refusal(order.id, "usage", "the host is inspected already; wait for the answer"))
             return
         self._asked = answer_inspection(order.id, self._agent, self._connection)
-
-    def _answer(self, request: int, action: Callable[[], bytes]) -> None:
-        try:
-            self._connection.send(Answer(request, action()))
-        except LabLacks as error:
-            self._connection.send(Refusal(request, "lacks", str(error)))
-        except ShakeoutError as error:
-            self._connection.send(Refusal(request, "usage", str(error)))

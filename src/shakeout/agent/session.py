@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from shakeout.agent import settings
+from shakeout.agent.answering import answer
 from shakeout.agent.device_process import Post
 from shakeout.agent.device_relay import DeviceRelay
 from shakeout.agent.jobs import JobTable
 from shakeout.agent.restorefiles import chosen
 from shakeout.agent.transfers import Transfers
 from shakeout.agent.undo import UndoLog, replay
-from shakeout.errors import LabLacks, ShakeoutError
 from shakeout.modules import digest
 from shakeout.wire.connection import Connection
 from shakeout.wire.messages import (
     AbandonFiles,
-    Answer,
     Credit,
     DeviceCall,
     Ended,
@@ -33,7 +32,6 @@ from shakeout.wire.messages import (
     PutFiles,
     ReadService,
     ReadSetting,
-    Refusal,
     Resize,
     SetService,
     SetSetting,
@@ -43,7 +41,7 @@ from shakeout.wire.messages import (
     Sync,
     SyncReply,
 )
-from shakeout.wire.parts import Step  # fmt: skip
+from shakeout.wire.parts import Step
 from shakeout.wire.plain import pack
 from shakeout.wire.undo import SysctlSet
 
@@ -169,10 +167,10 @@ class Session:
             settings.write(path, order.value, lambda: self._undo.append(undo))
             return pack(old)
 
-        self._answer(order.id, change)
+        answer(self._connection, order.id, change)
 
     def _read(self, order: ReadSetting) -> None:
-        self._answer(order.id, lambda: pack(settings.read(order.path)))
+        answer(self._connection, order.id, lambda: pack(settings.read(order.path)))
 
     def _inspect(self, order: Inspect) -> None:
         from shakeout.agent.inspection import answer_inspection
@@ -187,14 +185,6 @@ class Session:
             agent = self._agent
             self._service_desk = Services(agent.reactor, agent.children, self._undo, self._connection.send)
         return self._service_desk
-
-    def _answer(self, request: int, action: Callable[[], bytes]) -> None:
-        try:
-            self._connection.send(Answer(request, action()))
-        except LabLacks as error:
-            self._connection.send(Refusal(request, "lacks", str(error)))
-        except ShakeoutError as error:
-            self._connection.send(Refusal(request, "usage", str(error)))
 
     def _before_files(self, paths: list[str]) -> None:
         """Write how to take back what a transfer is about to make or replace."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, TypedDict
 
-from shakeout.modules.endpoints import Spread
+from shakeout.modules.durations import Spread
 
 #: Breaks and gaps that a result names; more are counted only.
 MAX_NAMED: Final = 1000

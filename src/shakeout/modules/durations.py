@@ -1,16 +1,33 @@
-"""Durations of many of a kind, added one by one and told as a spread with percentiles, in bounded memory."""
+"""Durations of several of a kind, and of many: a spread, and one with percentiles in bounded memory."""
 
 from __future__ import annotations
 
-from typing import Final
-
-from shakeout.modules.endpoints import Spread
+from typing import Final, TypedDict
 
 #: Durations that are kept: as long as there are no more, percentiles are exact.
 KEPT: Final = 50_000
 
 # A generator of Knuth's (MMIX): which durations are kept must be even, not secret, and the same in every run.
 _FACTOR, _SUMMAND, _MASK = 6364136223846793005, 1442695040888963407, 2**64 - 1
+
+
+class Spread(TypedDict):
+    """Durations of several of a kind, in milliseconds."""
+
+    min: float
+    avg: float
+    max: float
+
+
+def spread(seconds: list[float]) -> Spread | None:
+    """The spread of *seconds*, None if there are none."""
+    if not seconds:
+        return None
+    return Spread(
+        min=round(min(seconds) * 1e3, 3),
+        avg=round(sum(seconds) / len(seconds) * 1e3, 3),
+        max=round(max(seconds) * 1e3, 3),
+    )
 
 
 class Latency(Spread):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, TypeAlias
 
 from shakeout.errors import ModuleFailed
 
@@ -15,25 +15,6 @@ SocketAddress: TypeAlias = Any
 MAX_PEERS = 1000
 #: Reasons for failures that a result tells apart.
 MAX_REASONS = 100
-
-
-class Spread(TypedDict):
-    """Durations of several of a kind, in milliseconds."""
-
-    min: float
-    avg: float
-    max: float
-
-
-def spread(seconds: list[float]) -> Spread | None:
-    """The spread of *seconds*, None if there are none."""
-    if not seconds:
-        return None
-    return Spread(
-        min=round(min(seconds) * 1e3, 3),
-        avg=round(sum(seconds) / len(seconds) * 1e3, 3),
-        max=round(max(seconds) * 1e3, 3),
-    )
 
 
 def endpoint(address: SocketAddress) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypedDict
 from shakeout.errors import BadParameters, JobError, ModuleFailed
 from shakeout.modules.base import BaseTestModule
 from shakeout.modules.endpoints import endpoint
+from shakeout.modules.flows.words import in_words
 from shakeout.modules.iperf_output import Interval, IperfResult, documents, interval, intervals, read_test
 from shakeout.params import (
     BoolParam,
@@ -172,9 +173,9 @@ class IperfClient(BaseTestModule):
     def format_result(self, result: Any) -> str:
         """ "941.3 Mbit/s (± 2.1), 12 retransmits, CPU 12 % here, 30 % there" and the other way likewise."""
         try:
-            text = _told(result)
+            text = in_words(result)
             if result["back"] is not None:
-                text += f"; back {_told(result['back'])}"
+                text += f"; back {in_words(result['back'])}"
             if result["cpu_local"] is not None:
                 text += f"; CPU {result['cpu_local']:.0f} % here"
             if result["cpu_remote"] is not None:
@@ -274,7 +275,7 @@ class IperfServer(BaseTestModule):
     def format_result(self, result: Any) -> str:
         """One line for each test."""
         try:
-            return "\n".join(_told(test) for test in result["tests"]) or "no client came"
+            return "\n".join(in_words(test) for test in result["tests"]) or "no client came"
         except (KeyError, TypeError, ValueError):
             return super().format_result(result)
 
@@ -335,15 +336,3 @@ def _refuse(complaint: Any, what: str) -> NoReturn:
     said = lines[0].removeprefix("iperf3: ").removeprefix("error - ") if lines else "it said nothing"
     hint = next((f"; {hint}" for sign, hint in _HINTS if sign in said.lower()), "")
     raise ModuleFailed(f"{what}: {said}{hint}")
-
-
-def _told(flow: Any) -> str:
-    rate = flow["received_bps"] if flow["received_bps"] is not None else flow["sent_bps"]
-    text = "nothing" if rate is None else f"{rate / 1e6:.4g} Mbit/s"
-    if flow["uncertainty_bps"] is not None:
-        text += f" (± {flow['uncertainty_bps'] / 1e6:.2g})"
-    if flow["retransmits"] is not None:
-        text += f", {flow['retransmits']} retransmits"
-    if flow["loss"] is not None:
-        text += f", {flow['loss']:.3g} % lost, jitter {flow['jitter_ms'] or 0:.3g} ms"
-    return text

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 from shakeout.errors import BadParameters, ModuleFailed
 from shakeout.modules.base import BaseTestModule
 from shakeout.modules.connection_book import Book, Break, Entry, Gap
-from shakeout.modules.endpoints import SocketAddress, Spread, allow_descriptors, endpoint, reason, resolve, told
+from shakeout.modules.durations import Spread
+from shakeout.modules.endpoints import SocketAddress, allow_descriptors, endpoint, reason, resolve, told
 from shakeout.params import BoolParam, DurationParam, HostnameOrIpParam, IntParam, IpParam
 
 if TYPE_CHECKING:

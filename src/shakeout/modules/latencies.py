@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from shakeout.modules.durations import Latency
 
 #: Classes for each doubling: so a percentile is at most 12.5 % too high.
 _STEPS = 8
 #: Classes altogether: up to 2^40 ns, which is 18 minutes; longer ones count as that.
 CLASSES = 40 * _STEPS
-
-
-class Latency(TypedDict):
-    """Durations in milliseconds: exact but for the percentiles, which are at most 12.5 % too high."""
-
-    min: float
-    avg: float
-    p50: float
-    p99: float
-    max: float
 
 
 def class_of(nanoseconds: int) -> int:
@@ -37,7 +27,7 @@ def top_of(number: int) -> int:
 
 
 def latency(classes: list[int], least: int, total: int, most: int) -> Latency | None:
-    """The durations behind *classes* (how many there are of each), and their exact least, sum and greatest."""
+    """The durations behind *classes* (how many there are of each), given their exact least, sum and greatest."""
     count = sum(classes)
     if not count:
         return None
@@ -45,6 +35,7 @@ def latency(classes: list[int], least: int, total: int, most: int) -> Latency | 
         min=_milliseconds(least),
         avg=_milliseconds(total / count),
         p50=_milliseconds(min(most, _percentile(classes, (count + 1) // 2))),
+        p95=_milliseconds(min(most, _percentile(classes, count - count // 20))),
         p99=_milliseconds(min(most, _percentile(classes, count - count // 100))),
         max=_milliseconds(most),
     )

@@ -11,10 +11,10 @@ from typing import Any, TypedDict
 
 from shakeout.errors import BadParameters, ModuleFailed
 from shakeout.modules.base import BaseTestModule
+from shakeout.modules.durations import Spread, spread
 from shakeout.modules.endpoints import (
     MAX_PEERS,
     SocketAddress,
-    Spread,
     allow_descriptors,
     announce,
     bound,
@@ -22,7 +22,6 @@ from shakeout.modules.endpoints import (
     plain_peer,
     reason,
     resolve,
-    spread,
     told,
 )
 from shakeout.params import BoolParam, DurationParam, HostnameOrIpParam, IntParam, IpParam, StrParam

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 from shakeout.errors import BadParameters, ModuleFailed
 from shakeout.modules.base import BaseTestModule
 from shakeout.modules.endpoints import announce, bound, count_reason, endpoint, reason, resolve
+from shakeout.modules.flows.words import in_words
 from shakeout.params import (
     BoolParam,
     ChoiceParam,
@@ -177,8 +178,8 @@ class ThroughputClient(BaseTestModule):
     def format_result(self, result: Any) -> str:
         """ "941.3 Mbit/s (± 2.1), limited by the path" and so on, and the other way likewise."""
         try:
-            text = _told(result)
-            return f"{text}; back {_told(result['back'])}" if result["back"] is not None else text
+            text = in_words(result)
+            return f"{text}; back {in_words(result['back'])}" if result["back"] is not None else text
         except (KeyError, TypeError, ValueError):  # not from here: shown as it is
             return super().format_result(result)
 
@@ -283,17 +284,3 @@ class _Ticks:
             self._series[here] = self._module.series(name, rate="bit/s")
         self._series[here].add(rate=tick.bps)
         self.rates[here].append(tick.bps)
-
-
-def _told(flow: Any) -> str:
-    rate = flow["received_bps"] if flow["received_bps"] is not None else flow["sent_bps"]
-    text = "nothing" if rate is None else f"{rate / 1e6:.4g} Mbit/s"
-    if flow["uncertainty_bps"] is not None:
-        text += f" (± {flow['uncertainty_bps'] / 1e6:.2g})"
-    if flow["retransmits"] is not None:
-        text += f", {flow['retransmits']} retransmits"
-    if flow["loss"] is not None:
-        text += f", {flow['loss']:.3g} % lost, jitter {flow['jitter_ms']:.3g} ms"
-    if flow["limited_by"] is not None:
-        text += f", limited by the {flow['limited_by']}"
-    return text

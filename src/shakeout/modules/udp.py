@@ -11,16 +11,15 @@ from typing import Any, TypedDict
 
 from shakeout.errors import BadParameters, ModuleFailed
 from shakeout.modules.base import BaseTestModule
+from shakeout.modules.durations import Spread, spread
 from shakeout.modules.endpoints import (
     MAX_PEERS,
-    Spread,
     announce,
     bound,
     endpoint,
     plain_peer,
     reason,
     resolve,
-    spread,
     told,
 )
 from shakeout.params import (
