@@ -44,6 +44,16 @@ def test_a_folder_that_is_ready_to_be_copied(owner: User) -> None:
     assert 'host: {name: dut1, address: "192.0.2.7:9999", via: tls}' in made.out
 
 
+def test_a_renewed_certificate_is_for_the_same_addresses(owner: User) -> None:
+    owner.shakeout("certs", "issue", "--host", "dut1", "--address", "192.0.2.7", "--address", "dut1.lab")
+    again = owner.shakeout("certs", "issue", "--host", "dut1")
+    assert "It is also for 192.0.2.7, dut1.lab, as the one before was; --address says otherwise.\n" in again.out
+    assert listed(owner)[-1]["addresses"] == ["192.0.2.7", "dut1.lab"]
+    moved = owner.shakeout("certs", "issue", "--host", "dut1", "--address", "192.0.2.8")
+    assert "as the one before" not in moved.out
+    assert listed(owner)[-1]["addresses"] == ["192.0.2.8"]
+
+
 def test_where_shakeout_looks_for_a_controllers_certificate(owner: User) -> None:
     made = owner.shakeout("certs", "issue", "--controller", "anna@desk", "--out", "~/.config/shakeout/certs")
     assert made.status == 0, made.err

@@ -83,7 +83,13 @@ To renew one, issue it again, and copy the files over those that are there: agen
 )
 @click.option("--host", metavar="NAME", help="For the host that is called NAME in its pool.")
 @click.option("--controller", metavar="NAME", help="For a user who runs recipes; reservations show this NAME.")
-@click.option("--address", "addresses", multiple=True, metavar="ADDR", help="A further name or address of the host.")
+@click.option(
+    "--address",
+    "addresses",
+    multiple=True,
+    metavar="ADDR",
+    help="A further name or address of the host; if none is given, those of the certificate before.",
+)
 @click.option("--days", type=float, default=365, show_default=True, metavar="N", help="How long it is valid.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
@@ -110,14 +116,17 @@ def issue(
     laboratory = Laboratory(_located(folder))
     target = out.expanduser() if out else Path(f"certs-{name}")
     check_owner(name, role, target)
-    former = [r for r in laboratory.records() if (r.issued.name, r.issued.role) == (name, role)] if revoke else []
-    signed = laboratory.issue(name, role, addresses, days)
-    revoked = laboratory.revoke(former) if former else []
+    former = [r for r in laboratory.records() if (r.issued.name, r.issued.role) == (name, role)]
+    kept = former[-1].issued.addresses if former and not addresses else ()
+    signed = laboratory.issue(name, role, addresses or kept, days)
+    revoked = laboratory.revoke(former) if former and revoke else []
     deliver(signed, target, laboratory.revocations())
     click.echo(
         f"The certificate of {role} {name} (serial number {signed.issued.serial}, valid until "
         f"{_date(signed.issued.ends)}) is in {target}. Its key.pem is secret."
     )
+    if kept:
+        click.echo(f"It is also for {', '.join(kept)}, as the one before was; --address says otherwise.")
     click.echo(_host_steps(signed.issued, target) if role == "host" else _controller_steps(target))
     if revoked:
         click.echo(_revoked_text(laboratory, revoked))
