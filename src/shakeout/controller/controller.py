@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from shakeout.controller.breakpoints import TerminalPrompt
 from shakeout.controller.candidates import Candidates
 from shakeout.controller.interrupts import RecipeTimeout
@@ -73,33 +75,28 @@ class Controller:
         quiet: bool = False,
         update_baselines: bool = False,
     ) -> None:
-        from shakeout.labs.pools import DirectoryPools, pool_folders
-
         settings = _settings(config, runs_dir)
         if debug:
             logging.basicConfig(level=logging.DEBUG, format=DEBUG_FORMAT)
-        if isinstance(pools, str):
-            raise UsageError(f"pools is a list of names or directories, not the text {pools!r}; say pools=[{pools!r}]")
-        if timeout is not None and not (isinstance(timeout, int | float) and timeout >= 0):
-            raise UsageError(f"a recipe's timeout is a number of seconds, 0 or more (0: any), not {timeout!r}")
-        if not (isinstance(wait_limit, int | float) and wait_limit >= 0):
-            raise UsageError(f"wait_limit is a number of seconds, 0 or more (0: any), not {wait_limit!r}")
-        folders = pool_folders(settings.pools, pools)
-        self._access = access = Access(settings.certs, settings.ssh, settings.cache)
+        _check_limit("a recipe's timeout", timeout or 0)
+        _check_limit("wait_limit", wait_limit)
+        access = Access(settings.certs, settings.ssh, settings.cache)
         self._mapper: Mapper = _checked("mapper", mapper() if isinstance(mapper, type) else mapper, Mapper)
         self._pool_manager = pool_manager and _checked("pool_manager", pool_manager, PoolManager)
-        self._make_pools: Callable[[], PoolManager] = lambda: (
-            DirectoryPools(folders, access) if folders else DefaultLab()
-        )
+        self._make_pools = _pools(settings, pools, access)
         self._runs_dir = settings.runs_dir
-        self._artifact_limit = settings.artifact_limit
-        self._baselines = settings.baselines_dir
-        self._update_baselines = update_baselines
-        self._pool_checks = pool_checks
         self._breakpoints = breakpoints
-        self._keep = keep
-        self._timeout = settings.timeout or 0 if timeout is None else timeout
-        self._wait, self._wait_limit = wait or wait_limit > 0, wait_limit
+        self._options = Options(
+            keep=keep,
+            timeout=settings.timeout or 0 if timeout is None else timeout,
+            artifact_limit=settings.artifact_limit,
+            pool_checks=pool_checks,
+            wait=wait or wait_limit > 0,
+            wait_limit=wait_limit,
+            baselines=settings.baselines_dir,
+            update_baselines=update_baselines,
+            access=access,
+        )
         self._quiet = quiet
         self._debug = bool(debug)
         if settings.plugin_path:
@@ -128,18 +125,10 @@ class Controller:
         try:
             # Found out first: what cannot be done as asked leaves nothing behind, not even a run's folder.
             Candidates(recipe, pools, self._mapper, mapper_options).some(1)
-            options = Options(
-                keep=self._keep,
-                timeout=self._timeout,
+            options = msgspec.structs.replace(
+                self._options,
                 prompt=TerminalPrompt(lambda: run.id if run else "") if self._breakpoints else None,
-                artifact_limit=self._artifact_limit,
-                pool_checks=self._pool_checks,
-                wait=self._wait,
-                wait_limit=self._wait_limit,
                 mapper_options=mapper_options,
-                baselines=self._baselines,
-                update_baselines=self._update_baselines,
-                access=self._access,
                 command=mask_words(sys.argv, [recipe.params]),
             )
             with Run(self._runs_dir, pools, self._mapper, options, observers=self._observers(), say=_tell) as run:
@@ -188,6 +177,21 @@ def _checked(argument: str, given: Any, protocol: type) -> Any:
             f"{protocol.__module__}.{protocol.__name__} says what it must have"
         )
     return given
+
+
+def _pools(settings: Any, pools: Sequence[str], access: Access) -> Callable[[], PoolManager]:
+    """Makes the pools that are called *pools*, or else the default laboratory."""
+    from shakeout.labs.pools import DirectoryPools, pool_folders
+
+    if isinstance(pools, str):
+        raise UsageError(f"pools is a list of names or directories, not the text {pools!r}; say pools=[{pools!r}]")
+    folders = pool_folders(settings.pools, pools)
+    return lambda: DirectoryPools(folders, access) if folders else DefaultLab()
+
+
+def _check_limit(what: str, seconds: float) -> None:
+    if not (isinstance(seconds, int | float) and seconds >= 0):
+        raise UsageError(f"{what} is a number of seconds, 0 or more (0: any), not {seconds!r}")
 
 
 def _tell(text: str) -> None:
