@@ -237,8 +237,10 @@ def _chosen(inventory: Inventory, names: Sequence[str]) -> list[HostEntry]:
 
 
 def _row(sight: Sight) -> list[str]:
+    from shakeout.labs.survey import without_root
+
     kernel = str(sight.props.get("kernel", ""))
-    remarks = "; ".join(filter(None, [_remark(sight), *sight.differs]))
+    remarks = "; ".join(filter(None, [_remark(sight), without_root(sight.props), *sight.differs]))
     return [sight.name, sight.state, sight.release, kernel, f"{sight.seconds:.2f} s", remarks]
 
 

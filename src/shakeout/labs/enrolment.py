@@ -14,7 +14,7 @@ from shakeout.hosts.dialing import Access, Endpoint, dial
 from shakeout.hosts.look import Look
 from shakeout.labs.hostfile import Draft, Other, as_name, check_new, draft, text_of, write_file
 from shakeout.labs.pools import read_pool
-from shakeout.labs.survey import PATIENCE, survey
+from shakeout.labs.survey import PATIENCE, survey, without_root
 from shakeout.matching.inventory import HostEntry
 from shakeout.wire.address import parse_address
 
@@ -62,16 +62,16 @@ def enrol(
     folder = _folder(pool, configured)
     entries = read_pool(pool, folder) if folder.is_dir() else []
     with Look(target, dial(endpoint, access), timeout=PATIENCE) as look:
-        inspection = look.inspect()
+        inspection, limits = look.inspect(), without_root(look.props)
     others, silent = _others(entries, access)
     made = draft(
         name or _own_name(endpoint, inspection), msgspec.structs.replace(endpoint, name=""), inspection, others
     )
     check_new(made, entries, replace=replace)
     path = write_file(folder, made.name, text_of(made, command), replace=replace)
-    remarks = (
-        [f"{', '.join(silent)} did not answer, and may have known more of who is cabled to whom"] if silent else []
-    )
+    remarks = [limits] if limits else []
+    if silent:
+        remarks.append(f"{', '.join(silent)} did not answer, and may have known more of who is cabled to whom")
     return Added(path, made, tuple(remarks))
 
 

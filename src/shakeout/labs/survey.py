@@ -14,6 +14,7 @@ from shakeout.errors import HostError, ShakeoutError
 from shakeout.hosts.dialing import Access, Endpoint, dial, make_room
 from shakeout.hosts.look import Look
 from shakeout.matching.inventory import HostEntry, Port
+from shakeout.wire.harmless import one_line
 from shakeout.wire.parts import Reservation
 
 #: Seconds that a host has to answer everything.
@@ -44,6 +45,15 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     props: Mapping[str, Any] = {}
     inspection: Mapping[str, Any] = {}
+
+
+def without_root(props: Mapping[str, Any]) -> str:
+    """What a person should know of a host whose agent may not do everything; "" if it may."""
+    if props.get("privileged") is not False:
+        return ""
+    return (
+        f"its agent runs as {one_line(str(props.get('user', '?')), 40)}, not as root: it changes no devices or settings"
+    )
 
 
 def look_at(entry: HostEntry, access: Access, *, timeout: float = PATIENCE) -> Look:
