@@ -31,7 +31,7 @@ _log = logging.getLogger("shakeout")
 class Controller:
     """Runs recipes.
 
-    Example:
+    Examples:
         >>> ctl = Controller()
         >>> run = ctl.run(MyRecipe(mtu=8000))  # doctest: +SKIP
         >>> run.verdict  # doctest: +SKIP
@@ -76,8 +76,7 @@ class Controller:
         update_baselines: bool = False,
     ) -> None:
         settings = _settings(config, runs_dir)
-        if debug:
-            logging.basicConfig(level=logging.DEBUG, format=DEBUG_FORMAT)
+        _prepare(settings, debug)
         _check_limit("a recipe's timeout", timeout or 0)
         _check_limit("wait_limit", wait_limit)
         access = Access(settings.certs, settings.ssh, settings.cache)
@@ -99,10 +98,6 @@ class Controller:
         )
         self._quiet = quiet
         self._debug = bool(debug)
-        if settings.plugin_path:
-            from shakeout import plugins
-
-            plugins.configure(settings.plugin_path)
 
     def run(self, recipe: BaseRecipe, **mapper_options: Any) -> Run:
         """Run *recipe*: find hosts, test, put every host back.
@@ -177,6 +172,16 @@ def _checked(argument: str, given: Any, protocol: type) -> Any:
             f"{protocol.__module__}.{protocol.__name__} says what it must have"
         )
     return given
+
+
+def _prepare(settings: Any, debug: int) -> None:
+    """Set this process up: where plugins are, and how much is logged."""
+    if debug:
+        logging.basicConfig(level=logging.DEBUG, format=DEBUG_FORMAT)
+    if settings.plugin_path:
+        from shakeout import plugins
+
+        plugins.configure(settings.plugin_path)
 
 
 def _pools(settings: Any, pools: Sequence[str], access: Access) -> Callable[[], PoolManager]:
