@@ -129,6 +129,17 @@ def test_a_host_that_hangs_up_is_set_aside(user: User, agents: list[StandaloneAg
     assert "host alpha is set aside: " in done.err
 
 
+def test_hosts_are_made_if_the_user_says_so(user: User) -> None:
+    host(user, "alpha", str(user.folder / "nobody.sock"))
+    user.write("shakeout.toml", '[pools]\nlab = "lab"\n')
+    user.recipe("class R(BaseRecipe):\n    m1 = HostReq()\n    def test(self): self.matched.m1.run('true')\n")
+    asked = user.shakeout("run", "--match-only", "my.py")
+    assert "= alpha (pool lab)" in asked.out
+    done = user.shakeout("run", "--lab", "netns", "my.py")
+    assert done.status == 0, done.err
+    assert "(pool netns)" in done.err
+
+
 def test_nobody_answers(user: User) -> None:
     for name in ("alpha", "beta"):
         host(user, name, str(user.folder / "nobody.sock"))

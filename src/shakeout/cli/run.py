@@ -36,7 +36,11 @@ Examples:
 
 @click.command(epilog=_EPILOG)
 @click.argument("files", nargs=-1, required=True, metavar="FILE[:CLASS]...", type=str)
-@click.option("--lab", type=click.Choice(["netns", "uml", "qemu", "auto"]), help="Which laboratory makes the hosts.")
+@click.option(
+    "--lab",
+    type=click.Choice(["netns", "uml", "qemu", "auto"]),
+    help="Have this laboratory make the hosts; pools of the configuration are not used.",
+)
 @click.option("--pool", "pools", multiple=True, metavar="NAME|DIR", help="Use hosts of this pool; may be repeated.")
 @click.option("--all-matches", is_flag=True, help="Run on every match, not only on the first.")
 @click.option("--allow-virtual", is_flag=True, help="Virtual machines of a pool may be used, too.")
@@ -76,7 +80,7 @@ def run(ctx: click.Context, /, files: tuple[str, ...], **options: Any) -> None:
     reports = {form: path and path.absolute() for form, path in wanted.items()}
     check(*reports.values())
     recipes = load_recipes(files, ctx.obj.get("parameters"))
-    pools = _pools(settings, options["pools"])
+    pools = _pools(settings, options["pools"], made=options["lab"] is not None)
     try:
         mapper_options = {name: True for name in ("all_matches", "allow_virtual") if options[name]}
         _check_matches(recipes, pools, mapper_options, show=options["match_only"])
@@ -116,7 +120,8 @@ def load_recipes(files: Sequence[str], parameters: list[str] | None) -> list[Bas
     return [recipe for target, classes in loaded for recipe in with_arguments(target, classes, parameters or [])]
 
 
-def _pools(settings: Settings, named: Sequence[str]) -> PoolManager:
+def _pools(settings: Settings, named: Sequence[str], *, made: bool) -> PoolManager:
+    """The hosts; *made* for the run if the user said so, whatever pools are configured."""
     from shakeout.cli.settings import access_of
     from shakeout.labs.pools import pool_manager_for
     from shakeout.labs.provider import DefaultLab
@@ -127,7 +132,8 @@ def _pools(settings: Settings, named: Sequence[str]) -> PoolManager:
             "namespaces of this machine"
         )
     early = take_early_lab()
-    manager = pool_manager_for(settings.pools, named, default=lambda: DefaultLab(early), access=access_of(settings))
+    configured = {} if made and not named else settings.pools
+    manager = pool_manager_for(configured, named, default=lambda: DefaultLab(early), access=access_of(settings))
     if early is not None and not isinstance(manager, DefaultLab):
         early.remove()
     return manager
