@@ -21,7 +21,7 @@ class Threshold:
     whose interval lies across the limit is inconclusive, which counts as failed unless *when_unclear* says otherwise:
     that the limit is kept has not been shown. Of a value without uncertainty (a single number) the number decides.
 
-    Example:
+    Examples:
         >>> Threshold(at_least=9, unit="Gbit/s").judge(Measured(9.41e9, "bit/s", uncertainty=3e7)).verdict
         'passed'
 

@@ -42,7 +42,7 @@ class Source(Protocol):
 class SeriesView:
     """One series, while it is being measured and afterwards: each question is answered from what is there then.
 
-    Example:
+    Examples:
         >>> cpu = job.series["cpu"]
         >>> cpu.mean("user"), max(cpu.values("system")), cpu.times[-1]
 

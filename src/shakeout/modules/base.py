@@ -31,7 +31,7 @@ class BaseTestModule:
     - it returns False, or raises ModuleFailed or AssertionError: failed, for the reason given;
     - it raises any other exception: failed by an error, shown with its traceback.
 
-    Example:
+    Examples:
         >>> class Sum(BaseTestModule):
         ...     numbers = ListParam(IntParam(), mandatory=True)
         ...

@@ -55,7 +55,7 @@ class PacketCapture(BaseTestModule):
     The filter is in tcpdump's language, of which the everyday part needs no tcpdump on the host. Other than there,
     protocols are looked for behind VLAN tags, too. An interface that is down, or goes down, is waited for.
 
-    Example:
+    Examples:
         >>> capture = m1.run(PacketCapture(dev="lo", filter="icmp", count=4), bg=True)
         >>> capture.wait_output("listening on lo")
         <re.Match object; span=(0, 15), match='listening on lo'>

@@ -73,7 +73,7 @@ class CpuMonitor(BaseTestModule):
     share its processors, so each of them shows the same. The kernel counts in ticks of 10 ms: intervals of less than
     0.1 s are coarse. The result is a `CpuMonitorResult`, the samples are series in the journal ("cpu", and "cpu0" …).
 
-    Example:
+    Examples:
         >>> monitor = m1.run(CpuMonitor(interval=0.1, duration=0.3))
         >>> monitor.result["sampling"]["samples"]
         3

@@ -41,7 +41,7 @@ class CpuStress(BaseTestModule):
     ``job.kill(signal.SIGINT)`` ends it with what it did so far; however it ends, the workers end with it. Hosts of
     the default laboratory share the machine's processors, so all of them feel it. The result is a `CpuStressResult`.
 
-    Example:
+    Examples:
         >>> stress = m1.run(CpuStress(workers=1, load=50, duration=0.5, interval=0.1))
         >>> 0 < stress.result["load"] <= 60
         True

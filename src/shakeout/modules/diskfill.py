@@ -42,7 +42,7 @@ class DiskFill(BaseTestModule):
     takes *force*. What others write or remove meanwhile is not made up for. In the background without *duration*,
     ``job.kill(signal.SIGINT)`` ends it. The result is a `DiskFillResult`.
 
-    Example:
+    Examples:
         >>> fill = m1.run(DiskFill(path="/var/tmp", leave="90%", duration=0.2))
         >>> fill.result["taken"] > 0
         True

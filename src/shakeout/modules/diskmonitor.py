@@ -56,7 +56,7 @@ class DiskMonitor(BaseTestModule):
     those of the whole machine, from /proc/diskstats: hosts of the default laboratory share them. The result is a
     `DiskMonitorResult`, the samples are a series in the journal for each disk.
 
-    Example:
+    Examples:
         >>> monitor = m1.run(DiskMonitor(interval=0.05, duration=0.1))
         >>> sorted(monitor.result)
         ['disks', 'sampling']

@@ -62,7 +62,7 @@ class DiskStress(BaseTestModule):
     with what it did so far. Without *direct* the host's page cache takes part; what is written is random. The result
     is a `DiskStressResult`.
 
-    Example:
+    Examples:
         >>> stress = m1.run(DiskStress(path="/var/tmp", size="4MiB", pattern="mixed", duration=0.3, interval=0.1))
         >>> stress.result["reads"] > 0 and stress.result["writes"] > 0
         True

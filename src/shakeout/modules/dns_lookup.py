@@ -73,7 +73,7 @@ class DnsLookup(BaseTestModule):
     host's own resolver (its hosts file, cache and so on), for types A, AAAA and PTR. The result is a
     `DnsLookupResult`; each lookup is a sample in the run's journal.
 
-    Example:
+    Examples:
         >>> records = {"www.example": {"A": ["10.0.0.1", "10.0.0.2"]}}
         >>> server = m2.run(DnsServe(port=5353, records=records), bg=True)
         >>> server.wait_output("listening on")

@@ -40,7 +40,7 @@ class DnsServe(BaseTestModule):
     followed. A name that is not there is answered NXDOMAIN. The result is a `DnsServeResult`.
     ``job.kill(signal.SIGINT)`` ends it with what came so far.
 
-    Example:
+    Examples:
         >>> server = m2.run(DnsServe(records={"a.example": {"CNAME": "b.example"}}, queries=1), bg=True)
         >>> port = server.wait_output(r"listening on .*:(\\d+)")[1]
         >>> job = m1.run(DnsLookup(name="a.example", type="CNAME", server=m2_address, port=port, expect=["b.example"]))

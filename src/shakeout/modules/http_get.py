@@ -72,7 +72,7 @@ class HttpGet(BaseTestModule):
     connections as shall be under way at the same time; each request is a sample in the run's journal.
     ``job.kill(signal.SIGINT)`` ends it with what came so far; ``count=0`` goes on until then.
 
-    Example:
+    Examples:
         >>> server = m2.run(HttpServe(port=8080, responses={"/status": '{"state": "up"}'}), bg=True)
         >>> server.wait_output("listening on")
         <re.Match object; span=(0, 12), match='listening on'>

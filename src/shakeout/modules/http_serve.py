@@ -51,7 +51,7 @@ class HttpServe(BaseTestModule):
     *folder*, if there is one. What is not there is answered 404. The result is an `HttpServeResult`.
     ``job.kill(signal.SIGINT)`` ends it with what came so far.
 
-    Example:
+    Examples:
         >>> responses = {"/": "hello", "/busy": {"status": 503, "headers": {"Retry-After": "1"}}}
         >>> server = m2.run(HttpServe(responses=responses, requests=2, tls=True), bg=True)
         >>> port = server.wait_output(r"listening on .*:(\\d+)")[1]

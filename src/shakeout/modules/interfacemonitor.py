@@ -115,7 +115,7 @@ class InterfaceMonitor(BaseTestModule):
     samples. It fails if a limit is passed; the limits are for each interface. The result is an
     `InterfaceMonitorResult`; the rates are a series in the journal for each of the first 60 interfaces.
 
-    Example:
+    Examples:
         >>> monitor = m1.run(InterfaceMonitor(interfaces="lo", interval=0.05, max_drops=0), bg=True)
         >>> monitor.wait_output("watching")
         <re.Match object; span=(0, 8), match='watching'>

@@ -57,7 +57,7 @@ class IperfClient(BaseTestModule):
 
     iperf3 must be 3.2 or later; *bidirectional* needs 3.7, samples while it runs 3.17.
 
-    Example:
+    Examples:
         >>> server = m2.run(IperfServer(port=5209), bg=True)
         >>> server.wait_output("listening on")
         <re.Match object; span=(0, 12), match='listening on'>
@@ -204,7 +204,7 @@ class IperfServer(BaseTestModule):
     Prints "listening on ADDRESS:PORT" once it does. It ends after the first client, or with
     *oneoff* false when it is stopped: ``job.kill(signal.SIGINT)``. The result is an `IperfServerResult`.
 
-    Example:
+    Examples:
         >>> server = m2.run(IperfServer(port=5208, oneoff=False), bg=True)
         >>> server.wait_output("listening on")
         <re.Match object; span=(0, 12), match='listening on'>

@@ -69,7 +69,7 @@ class KeepConnections(BaseTestModule):
     are up and how fast the heartbeats come back are samples in the run's journal.
     ``job.kill(signal.SIGINT)`` ends it with what came so far.
 
-    Example:
+    Examples:
         >>> listener = m2.run(TcpListen(port=5100, echo=True, connections=0), bg=True)
         >>> listener.wait_output("listening on")
         <re.Match object; span=(0, 12), match='listening on'>

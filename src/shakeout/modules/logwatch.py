@@ -105,7 +105,7 @@ class LogWatch(BaseTestModule):
     kernel's messages are those of the whole machine, which the hosts of the default laboratory share. The result is
     a `LogWatchResult`.
 
-    Example:
+    Examples:
         >>> watch = m1.run(LogWatch(path="/etc/passwd", require="^root:", from_start=True))
         >>> watch.result["counts"]
         {'^root:': 1}

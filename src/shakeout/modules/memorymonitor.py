@@ -44,7 +44,7 @@ class MemoryMonitor(BaseTestModule):
     those of the whole machine: hosts of the default laboratory share one. The result is a `MemoryMonitorResult`, the
     samples are the series "memory" in the journal.
 
-    Example:
+    Examples:
         >>> monitor = m1.run(MemoryMonitor(interval=0.05, duration=0.1))
         >>> 0 < monitor.result["available"]["min"] < monitor.result["total"]
         True

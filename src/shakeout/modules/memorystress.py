@@ -53,7 +53,7 @@ class MemoryStress(BaseTestModule):
     ``job.kill(signal.SIGINT)`` ends it with what it did so far; however it ends, the memory is free again. Hosts of
     the default laboratory share the machine's memory. The result is a `MemoryStressResult`.
 
-    Example:
+    Examples:
         >>> stress = m1.run(MemoryStress(size="64MiB", duration=1, interval=0.1))
         >>> stress.result["held"]
         67108864

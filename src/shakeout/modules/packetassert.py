@@ -64,7 +64,7 @@ class PacketAssert(BaseTestModule):
     The filter is that of PacketCapture. *grep* are regular expressions for the packet in words (as in the result),
     *payload* one for the bytes that it carries for applications; a packet counts if all of them are found.
 
-    Example:
+    Examples:
         >>> looks = m1.run(PacketAssert(dev="lo", filter="icmp", grep=["echo request"], count=2, duration=0.5), bg=True)
         >>> looks.wait_output("listening on lo")
         <re.Match object; span=(0, 15), match='listening on lo'>

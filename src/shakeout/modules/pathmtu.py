@@ -71,7 +71,7 @@ class PathMtu(BaseTestModule):
     are answered by "port unreachable", of which a host sends few a second, or by who sends them back from *port*
     (as ``UdpListen(echo=True)`` does).
 
-    Example:
+    Examples:
         >>> job = m1.run(PathMtu(dst="127.0.0.1", max_mtu=9000, expect=9000))
         >>> job.result["how"]
         'max'

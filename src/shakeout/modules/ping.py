@@ -17,7 +17,7 @@ class Ping(BaseTestModule):
     is a `PingResult`. In the background with ``count=0`` it goes on until somebody stops it:
     ``job.kill(signal.SIGINT)`` gives the statistics so far.
 
-    Example:
+    Examples:
         >>> job = m1.run(Ping(dst="127.0.0.1", count=3, interval=0.01))
         >>> job.result["received"]
         3

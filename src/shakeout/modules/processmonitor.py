@@ -88,7 +88,7 @@ class ProcessMonitor(BaseTestModule):
     least value of the last third of the time with that of the first, so that what comes and goes does no harm. The
     result is a `ProcessMonitorResult`; the sums are the series "processes" in the journal.
 
-    Example:
+    Examples:
         >>> server = m1.run(TcpListen(port=5001, connections=0), bg=True)
         >>> server.wait_output("listening on")
         <re.Match object; span=(0, 12), match='listening on'>

@@ -73,7 +73,7 @@ class ProcessWatch(BaseTestModule):
     without *duration*, ``job.kill(signal.SIGINT)`` ends it with what came so far. Of a job, its first process is
     watched. The result is a `ProcessWatchResult`.
 
-    Example:
+    Examples:
         >>> server = m1.run(TcpListen(port=5001, connections=0), bg=True)
         >>> server.wait_output("listening on")
         <re.Match object; span=(0, 12), match='listening on'>

@@ -56,7 +56,7 @@ class TcpConnect(BaseTestModule):
     text, with *echo* it must be what was sent; else nothing is waited for. The result is a
     `TcpConnectResult`.
 
-    Example:
+    Examples:
         >>> listener = m2.run(TcpListen(port=5000, echo=True), bg=True)
         >>> listener.wait_output("listening on")
         <re.Match object; span=(0, 12), match='listening on'>
@@ -186,7 +186,7 @@ class TcpListen(BaseTestModule):
     they send is counted, and with *echo* sent back. The result is a `TcpListenResult`. In the
     background with ``connections=0``, ``job.kill(signal.SIGINT)`` ends it with what came so far.
 
-    Example:
+    Examples:
         >>> listener = m2.run(TcpListen(connections=2, timeout=10), bg=True)
         >>> port = listener.wait_output(r"listening on .*:(\d+)")[1]
         >>> job = m1.run(TcpConnect(dst=m2_address, port=port, count=2, payload="hello"))

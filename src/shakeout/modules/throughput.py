@@ -43,7 +43,7 @@ class ThroughputClient(BaseTestModule):
     run's journal, of the series "throughput" (and "throughput_back"). ``job.kill(signal.SIGINT)`` ends
     it with what came so far.
 
-    Example:
+    Examples:
         >>> server = m2.run(ThroughputServer(), bg=True)
         >>> server.wait_output("listening on")
         <re.Match object; span=(0, 12), match='listening on'>
@@ -209,7 +209,7 @@ class ThroughputServer(BaseTestModule):
     the clients' results; this one's is a `ThroughputServerResult`. In the background with ``tests=0``,
     ``job.kill(signal.SIGINT)`` ends it.
 
-    Example:
+    Examples:
         >>> server = m2.run(ThroughputServer(port=5203, tests=1), bg=True)
         >>> server.wait_output("listening on")
         <re.Match object; span=(0, 12), match='listening on'>

@@ -65,7 +65,7 @@ class Traceroute(BaseTestModule):
     A router sends few such answers a second (Linux 6 at once, then one a second, for all that one host asks): one who
     asks again and again gets gaps.
 
-    Example:
+    Examples:
         >>> job = m1.run(Traceroute(dst="127.0.0.1", expect=["127.0.0.1"]))
         >>> job.result["reached"], job.result["hops"][0]["addresses"]
         (True, ['127.0.0.1'])

@@ -62,7 +62,7 @@ class UdpSend(BaseTestModule):
     With *echo*, each is waited for to come back, and more than *max_loss* lost is a failure; without,
     only an error of the kernel is. The result is a `UdpSendResult`.
 
-    Example:
+    Examples:
         >>> listener = m2.run(UdpListen(port=5000, datagrams=3, echo=True), bg=True)
         >>> listener.wait_output("listening on")
         <re.Match object; span=(0, 12), match='listening on'>
@@ -171,7 +171,7 @@ class UdpListen(BaseTestModule):
     Prints "listening on ADDRESS:PORT" once it does. The result is a `UdpListenResult`. In the background
     with ``datagrams=0``, ``job.kill(signal.SIGINT)`` ends it with what came so far.
 
-    Example:
+    Examples:
         >>> listener = m2.run(UdpListen(datagrams=2, timeout=10), bg=True)
         >>> port = listener.wait_output(r"listening on .*:(\d+)")[1]
         >>> job = m1.run(UdpSend(dst=m2_address, port=port, count=2, payload="hello"))

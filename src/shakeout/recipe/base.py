@@ -25,7 +25,7 @@ _RESERVED = ("req", "reqs", "requirements", "matched", "test", "add_result", "ev
 class BaseRecipe:
     """A test on matched hosts: class attributes say which, `test()` says what it does.
 
-    Example:
+    Examples:
         >>> class Hello(BaseRecipe):
         ...     m1 = HostReq()
         ...     m1.eth0 = DeviceReq(label="net1")
