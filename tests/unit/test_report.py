@@ -107,6 +107,26 @@ def test_the_summary_of_the_specification() -> None:
     )
 
 
+def test_a_long_summary_ends_with_what_went_wrong() -> None:
+    steps = [event for number in range(1, 60) for event in (began("m1", number), ended("m1", number))]
+    failed = [
+        event
+        for number in range(60, 73)
+        for event in (began("m1", number), ended("m1", number, passed=False, error="on host m1 (module X):\nOops: no"))
+    ]
+    last = [began("m1", 99), ResultAdded(part=1, passed=False, description="too few")]
+    assert "WHAT WENT WRONG:" not in summary(run_of(*failed[:10]))
+    assert "WHAT WENT WRONG:" not in summary(run_of(*steps))
+    told = summary(run_of(*steps, *failed, *last, verdict=Verdict.FAILED)).splitlines()
+    assert told[-13:-10] == [
+        "WHAT WENT WRONG:",
+        "    Host m1 Job 60 XYZ: Oops: no",
+        "    Host m1 Job 61 XYZ: Oops: no",
+    ]
+    assert told[-2] == "    … and 4 more"
+    assert told[-1].startswith("RESULT FAIL")
+
+
 def test_started_and_finished_shorten_to_one_line_only_side_by_side() -> None:
     outcome = run_of(
         began("m1", 1, bg=True),

@@ -17,6 +17,7 @@ from shakeout.report.text import (
     one_line,
     output,
     parameters,
+    raised,
     result_lines,
     seconds,
 )
@@ -25,6 +26,8 @@ from shakeout.report.values import details, title, verdict_word
 _INDENT = "    "
 #: How much of a failed job's outputs is shown: the last lines and characters.
 _LINES, _CHARACTERS = 20, 2000
+#: A summary of more lines repeats what failed at its end, so much of it at most.
+_LONG, _MOST_WRONG = 40, 10
 _COLOURS = {"PASS": "\x1b[32m", "FAIL": "\x1b[31m", "ERROR": "\x1b[1;31m", "started": "\x1b[2m"}
 
 
@@ -46,6 +49,15 @@ def summary(outcome: RunOutcome, *, color: bool = False, tracebacks: bool = Fals
 def lines(outcome: RunOutcome, *, color: bool = False, tracebacks: bool = False) -> Iterator[str]:
     """The lines of :func:`summary`, one by one."""
     paint = _Paint(color)
+    number = 0
+    for number, line in enumerate(_body(outcome, paint, tracebacks=tracebacks), 1):  # noqa: B007 - used below
+        yield line
+    if number > _LONG:
+        yield from _wrong(outcome)
+    yield result_line(outcome, paint=paint)
+
+
+def _body(outcome: RunOutcome, paint: _Paint, *, tracebacks: bool) -> Iterator[str]:
     yield "RESULTS SUMMARY:"
     for event in outcome.set_aside:
         yield from _step(event, paint)
@@ -60,7 +72,36 @@ def lines(outcome: RunOutcome, *, color: bool = False, tracebacks: bool = False)
         yield from _labelled("Error", outcome.error)
     for note in outcome.notes:
         yield f"{_INDENT}Note: {one_line(note, 400)}"
-    yield result_line(outcome, paint=paint)
+
+
+def _wrong(outcome: RunOutcome) -> Iterator[str]:
+    """Once more what failed, a line each, where the summary is too long for it to be seen at a glance."""
+    found = 0
+    for part in outcome.parts:
+        about = f"Part {part.number}: " if len(outcome.parts) > 1 else ""
+        for text in _failures(part):
+            found += 1
+            if found == 1:
+                yield "WHAT WENT WRONG:"
+            if found <= _MOST_WRONG:
+                yield f"{_INDENT}{about}{text}"
+    if found > _MOST_WRONG:
+        yield f"{_INDENT}… and {found - _MOST_WRONG} more"
+
+
+def _failures(part: PartOutcome) -> Iterator[str]:
+    for job in part.jobs:
+        if job.finished and not job.finished.passed:
+            how = raised(job.finished.error) or ending(job.started, job.finished)
+            yield one_line(f"{_job(job)}: {how}", 400)
+    for record in part.results:
+        if record.passed is False:
+            yield one_line(record.description)
+    for value in part.values:
+        if value.passed is False:
+            yield title(value)
+    if part.error:
+        yield one_line(part.error, 400)
 
 
 def result_line(outcome: RunOutcome, *, paint: _Paint | None = None) -> str:
