@@ -162,6 +162,12 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not [target for target in targets if not (page.parent / target).exists()]
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "mkdocs.yml"])
+def test_every_guide_is_listed(page: str) -> None:
+    listed = set(re.findall(r"how-to/[\w-]+\.md", (ROOT / page).read_text()))
+    assert listed == {f"how-to/{guide.name}" for guide in (ROOT / "docs/how-to").iterdir()}
+
+
 def test_readme_begins_with_the_two_commands() -> None:
     first = next(blocks_of(ROOT / "README.md"))
     assert first.text.splitlines() == ["$ make demo", "$ make test"]
