@@ -75,8 +75,7 @@ class Controller:
         quiet: bool = False,
         update_baselines: bool = False,
     ) -> None:
-        settings = _settings(config, runs_dir)
-        _prepare(settings, debug)
+        settings = _prepared(_settings(config, runs_dir), debug)
         _check_limit("a recipe's timeout", timeout or 0)
         _check_limit("wait_limit", wait_limit)
         access = Access(settings.certs, settings.ssh, settings.cache)
@@ -174,14 +173,15 @@ def _checked(argument: str, given: Any, protocol: type) -> Any:
     return given
 
 
-def _prepare(settings: Any, debug: int) -> None:
-    """Set this process up: where plugins are, and how much is logged."""
+def _prepared(settings: Any, debug: int) -> Any:
+    """*settings*, with this process set up as they say: where plugins are, and how much is logged."""
     if debug:
         logging.basicConfig(level=logging.DEBUG, format=DEBUG_FORMAT)
     if settings.plugin_path:
         from shakeout import plugins
 
         plugins.configure(settings.plugin_path)
+    return settings
 
 
 def _pools(settings: Any, pools: Sequence[str], access: Access) -> Callable[[], PoolManager]:
