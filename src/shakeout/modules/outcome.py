@@ -129,11 +129,12 @@ def decode_outcome(data: bytes | bytearray | memoryview) -> Outcome:
 def render(error: RemoteError, host: str) -> str:
     """*error* as a Python traceback, with a first line that says on which host it was.
 
-    A ModuleFailed is raised for its message: where that was is of no interest.
+    A ModuleFailed, or a JobError of a host that lacks something, is raised for its message: where that was is of no
+    interest.
     """
     lines = [f"on host {host} (module {error.module}):" if error.module else f"on host {host}:"]
     last = error.chain[-1]
-    if error.kind == "failed" and last.type == "ModuleFailed" and last.message:
+    if last.message and (error.kind, last.type) in (("failed", "ModuleFailed"), ("error", "JobError")):
         return _printable("\n".join([*lines, f"{last.type}: {last.message}"]))
     for exception in error.chain:
         if exception.frames:
