@@ -17,6 +17,8 @@ from shakeout.wire.plain import MAX_BYTES, pack, unpack
 #: The largest packed outcome, in bytes: a result of the greatest size and an error beside it.
 MAX_OUTCOME: Final = MAX_BYTES + (1 << 20)
 
+#: In the path of every test module that comes with shakeout.
+_PACKAGE = "/shakeout/modules/"
 _MAX_TEXT = 64 * 1024
 _MAX_LINE = 500
 _MAX_NAME = 8 * 1024
@@ -129,12 +131,14 @@ def decode_outcome(data: bytes | bytearray | memoryview) -> Outcome:
 def render(error: RemoteError, host: str) -> str:
     """*error* as a Python traceback, with a first line that says on which host it was.
 
-    A ModuleFailed, or a JobError of a host that lacks something, is raised for its message: where that was is of no
-    interest.
+    A ModuleFailed is raised for its message, and so is a JobError by what comes with shakeout, of a host that lacks
+    something: where that was is of no interest.
     """
     lines = [f"on host {host} (module {error.module}):" if error.module else f"on host {host}:"]
     last = error.chain[-1]
-    if last.message and (error.kind, last.type) in (("failed", "ModuleFailed"), ("error", "JobError")):
+    failed = error.kind == "failed" and last.type == "ModuleFailed"
+    lacks = last.type == "JobError" and all(_PACKAGE in frame.file for frame in last.frames)
+    if last.message and (failed or lacks):
         return _printable("\n".join([*lines, f"{last.type}: {last.message}"]))
     for exception in error.chain:
         if exception.frames:

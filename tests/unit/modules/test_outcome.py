@@ -86,8 +86,14 @@ def test_a_traceback_cannot_write_elsewhere_on_a_terminal() -> None:
 def test_a_failure_that_a_module_explains_needs_no_traceback() -> None:
     failed = RemoteError("failed", (RemoteException("ModuleFailed", "all lost", (Frame("x.py", 3, "f"),)),), "Case")
     assert render(failed, "m1") == "on host m1 (module Case):\nModuleFailed: all lost"
-    lacks = RemoteError("error", (RemoteException("JobError", "no iperf3", (Frame("x.py", 3, "f"),)),), "Case")
-    assert render(lacks, "m1") == "on host m1 (module Case):\nJobError: no iperf3"
+
+
+@pytest.mark.parametrize(("file", "traced"), [("/opt/shakeout/modules/iperf.py", False), ("/home/anna/my.py", True)])
+def test_what_a_host_lacks_needs_no_traceback_of_ours(file: str, traced: bool) -> None:
+    lacks = RemoteError("error", (RemoteException("JobError", "no iperf3", (Frame(file, 3, "f"),)),), "Case")
+    text = render(lacks, "m1")
+    assert text.endswith("JobError: no iperf3")
+    assert (file in text) is traced
 
 
 def test_the_first_line_of_a_traceback_names_host_and_module() -> None:
