@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.user import User
+from tests.e2e.user import User, on_fleet
 
 from shakeout.config.documents import load
 from shakeout.config.schemas import schema_of
@@ -154,9 +154,7 @@ def fleet() -> Iterator[Fleet]:
 @pytest.fixture
 def tester(fleet: Fleet, tmp_path: Path) -> Iterator[User]:
     """Somebody who may use the machines."""
-    with fleet.inside():
-        someone = User(tmp_path)
-        someone.environment |= fleet.environment
+    with on_fleet(tmp_path, fleet) as someone:
         yield someone
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.user import User
+from tests.e2e.user import User, on_fleet
 
 from shakeout.testing.fleet import Fleet
 
@@ -27,9 +27,7 @@ def fleet() -> Iterator[Fleet]:
 @pytest.fixture
 def user(fleet: Fleet, tmp_path: Path) -> Iterator[User]:
     """Somebody on the management network, who may use the machines."""
-    with fleet.inside():
-        someone = User(tmp_path)
-        someone.environment |= fleet.environment
+    with on_fleet(tmp_path, fleet) as someone:
         yield someone
 
 

@@ -6,8 +6,12 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from shakeout.testing.fleet import Fleet
 
 SHAKEOUT = str(Path(sys.executable).parent / "shakeout")
 
@@ -100,3 +104,12 @@ class User:
         """The journal of the only run."""
         (run,) = self.runs()
         return (run / "journal.jsonl").read_text()
+
+
+@contextmanager
+def on_fleet(folder: Path, fleet: Fleet) -> Iterator[User]:
+    """Somebody on the management network of the machines, who may use them."""
+    with fleet.inside():
+        someone = User(folder)
+        someone.environment |= fleet.environment
+        yield someone
