@@ -21,6 +21,7 @@ from shakeout.errors import UsageError
 from shakeout.evaluation.measured import Measured
 from shakeout.files.placing import place
 from shakeout.journal.artifacts import safe_name
+from shakeout.journal.schemas import check_schema
 from shakeout.units import unit
 
 SCHEMA = 1
@@ -60,12 +61,7 @@ class StoredBaseline(msgspec.Struct, frozen=True, kw_only=True):
         )  # fmt: skip
 
 
-class _Schema(msgspec.Struct):
-    schema: int
-
-
 _decoder = msgspec.json.Decoder(StoredBaseline)
-_schema = msgspec.json.Decoder(_Schema)
 
 
 class Slot:
@@ -168,12 +164,7 @@ def read(path: Path) -> StoredBaseline:
     except OSError as error:
         raise UsageError(f"the baseline {path} cannot be read: {error.strerror}") from error
     try:
-        schema = _schema.decode(data).schema
-        if schema != SCHEMA:
-            raise UsageError(
-                f"the baseline {path} has schema {schema}, and this version reads schema {SCHEMA}; "
-                f"use the version that wrote it{', or upgrade this one' if schema > SCHEMA else ''}"
-            )
+        check_schema(data, SCHEMA, f"the baseline {path}")
         stored = _decoder.decode(data)
         if len(data) > _LONGEST or stored.n < 1 or not 0.5 <= stored.confidence < 1:
             raise msgspec.ValidationError("a number that makes no sense")

@@ -18,6 +18,7 @@ import msgspec
 
 from shakeout.errors import JournalError
 from shakeout.journal.events import SCHEMA, Event, Header, RunFinished
+from shakeout.journal.schemas import check_schema
 from shakeout.journal.writer import JOURNAL
 
 #: Bytes read at a time.
@@ -30,15 +31,10 @@ _TAIL, _LONGEST_TAIL = 16 * 1024, 4 << 20
 _events: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
-class _Schema(msgspec.Struct):
-    schema: int
-
-
 class _Kind(msgspec.Struct):
     event: str
 
 
-_schema = msgspec.json.Decoder(_Schema)
 _kind = msgspec.json.Decoder(_Kind)
 _header = msgspec.json.Decoder(Header)
 _known = frozenset(kind.__struct_config__.tag for kind in Event.__args__)
@@ -209,12 +205,7 @@ def _unreadable(path: Path, error: OSError) -> JournalError:
 
 def _decode_header(line: bytes, path: Path) -> Header:
     try:
-        schema = _schema.decode(line).schema
-        if schema != SCHEMA:
-            raise JournalError(
-                f"the journal {path} has schema {schema}, and this version reads schema {SCHEMA}; "
-                f"read it with the version that wrote it{', or upgrade this one' if schema > SCHEMA else ''}"
-            )
+        check_schema(line, SCHEMA, f"the journal {path}", JournalError)
         if line.endswith(b"\n"):
             return _header.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from shakeout.errors import JournalBroken, JournalError
+from shakeout.journal.schemas import check_schema
 
 #: The version of the format. Readers refuse another one.
 SCHEMA: Final = 1
@@ -64,13 +65,6 @@ class SamplesHeader(msgspec.Struct, frozen=True, kw_only=True):
 
 _encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(SamplesHeader)
-
-
-class _Schema(msgspec.Struct):
-    schema: int
-
-
-_schema = msgspec.json.Decoder(_Schema)
 
 
 def is_samples(relative: str) -> bool:
@@ -261,12 +255,7 @@ class _Open:
 
 def _decode(line: bytes, name: str) -> SamplesHeader:
     try:
-        schema = _schema.decode(line).schema
-        if schema != SCHEMA:
-            raise JournalError(
-                f"the samples {name} have schema {schema}, and this version reads schema {SCHEMA}; "
-                f"read them with the version that wrote them{', or upgrade this one' if schema > SCHEMA else ''}"
-            )
+        check_schema(line, SCHEMA, f"the file of samples {name}", JournalError)
         header = _decoder.decode(line)
         types = [column.type for column in header.columns]
         moments = header.columns and header.columns[0].name in ("t_ns", "host_ns") and types[0] == "i64"
