@@ -7,7 +7,7 @@ import socket
 from typing import Any
 
 import pytest
-from tests.lab.module_process import ModuleProcess, reason, run
+from tests.lab.module_process import LO_UP, ModuleProcess, reason, run
 
 from shakeout.errors import BadParameters
 from shakeout.modules import TcpConnect, TcpListen, UdpListen, UdpSend
@@ -67,10 +67,16 @@ def test_the_expected_answer_passes_and_another_fails() -> None:
 
 def test_a_refused_connection_says_so(dead_port: int) -> None:
     outcome = run(TcpConnect(dst="127.0.0.1", port=dead_port))
-    assert reason(outcome) == f"the connection to 127.0.0.1:{dead_port} failed: Connection refused"
+    refused = f"the connection to 127.0.0.1:{dead_port} failed: Connection refused; nobody listens there, or not yet: "
+    assert reason(outcome).startswith(refused)
     outcome = run(TcpConnect(dst="127.0.0.1", port=dead_port, count=3))
     assert reason(outcome).startswith("3 of 3 connections")
     assert outcome.result["errors"] == {"Connection refused": 3}
+
+
+def test_who_has_no_address_is_told_to_get_one() -> None:
+    outcome = run(TcpConnect(dst="203.0.113.9", port=1, timeout=5), LO_UP)
+    assert "failed: Network is unreachable; give this host an address in that network, " in reason(outcome)
 
 
 def test_an_answer_that_does_not_come_times_out() -> None:

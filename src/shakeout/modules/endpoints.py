@@ -13,6 +13,12 @@ SocketAddress: TypeAlias = Any
 
 #: Peers that a result names; more are counted only.
 MAX_PEERS = 1000
+#: By the kernel's words for them.
+_REMEDIES = {
+    "Connection refused": "nobody listens there, or not yet: wait for the server's output 'listening on'",
+    "Network is unreachable": "give this host an address in that network, bring its interface up, or add a route",
+    "No route to host": "is there such a host in that network, and are the links up?",
+}
 #: Reasons for failures that a result tells apart.
 MAX_REASONS = 100
 
@@ -99,5 +105,12 @@ def count_reason(errors: dict[str, int], why: str) -> None:
 
 
 def told(errors: Counter[str]) -> str:
-    """ "2 × Connection refused, 1 × timed out"."""
-    return ", ".join(f"{count} × {text}" if count > 1 else text for text, count in errors.most_common())
+    """ "2 × Connection refused, 1 × timed out"; with what to do if all have the one reason."""
+    texts = ", ".join(f"{count} × {text}" if count > 1 else text for text, count in errors.most_common())
+    return texts + (remedy(next(iter(errors))) if len(errors) == 1 else "")
+
+
+def remedy(what: str) -> str:
+    """What to do about a `reason`, behind a semicolon; "" if that is not clear."""
+    known = _REMEDIES.get(what)
+    return f"; {known}" if known else ""

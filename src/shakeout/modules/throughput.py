@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from shakeout.errors import BadParameters, ModuleFailed
 from shakeout.modules.base import BaseTestModule
-from shakeout.modules.endpoints import announce, bound, count_reason, endpoint, reason, resolve
+from shakeout.modules.endpoints import announce, bound, count_reason, endpoint, reason, remedy, resolve
 from shakeout.modules.flows.words import in_words
 from shakeout.params import (
     BoolParam,
@@ -108,7 +108,7 @@ class ThroughputClient(BaseTestModule):
                 raise ModuleFailed(f"nothing was measured to {where}: {error}") from None
             except OSError as error:
                 hint = "; start ThroughputServer there, and wait for its output 'listening on'"
-                hint = hint if isinstance(error, ConnectionRefusedError) else ""
+                hint = hint if isinstance(error, ConnectionRefusedError) else remedy(reason(error))
                 raise ModuleFailed(f"nothing was measured to {where}: {reason(error)}{hint}") from None
             try:
                 session.run()
