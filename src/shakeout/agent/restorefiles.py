@@ -67,19 +67,6 @@ def file_entry(path: str, backups: str) -> FileRestore:
     )
 
 
-def sysctl_entry(path: str, *, netns: str = "") -> SysctlSet:
-    """The entry that puts back the present value of *path*, a file below /proc or /sys.
-
-    Of a list of choices ("none [mq-deadline] kyber") the chosen one is kept.
-
-    Raises:
-        OSError: *path* cannot be read.
-    """
-    with inside_named(netns), open(path, "rb", buffering=0) as file:  # noqa: PTH123
-        value = file.read()
-    return SysctlSet(path=path, value=chosen(value), netns=netns)
-
-
 def run(argv: tuple[str, ...], *, timeout: float = 60.0, cwd: str = "/") -> None:
     """Run a command without a shell.
 

@@ -272,7 +272,7 @@ class Agent:
             shakeout.__version__, self.holder() if looks else "", self.reservation.current() if looks else None,
         )  # fmt: skip
 
-    def keep(self, session: Session) -> None:
+    def keep(self) -> None:
         """The host stays as it is, and its run's, until it is removed."""
         self._kept = True
 

@@ -142,7 +142,7 @@ class Session:
     def _end(self, order: EndSession) -> None:
         if order.keep:
             self._over = True
-            self._agent.keep(self)
+            self._agent.keep()
             self._connection.send(Ended())
             return
         steps, survivors = self._close()

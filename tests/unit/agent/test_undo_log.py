@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shakeout.agent.restorefiles import sysctl_entry
+from shakeout.agent.restorefiles import chosen
 from shakeout.agent.undo import UndoLog, describe, failures, replay
 from shakeout.errors import DeviceError
 from shakeout.wire.network import Address
@@ -308,7 +308,7 @@ def test_pipes_are_not_read(log: UndoLog, tmp_path: Path) -> None:
 def test_settings(log: UndoLog, tmp_path: Path) -> None:
     setting = tmp_path / "setting"
     setting.write_text("none [mq-deadline] kyber\n")
-    entry = sysctl_entry(str(setting))
+    entry = SysctlSet(path=str(setting), value=chosen(setting.read_bytes()))
     assert entry.value == b"mq-deadline\n"
     log.append(entry)
     setting.write_text("[none] mq-deadline kyber\n")

@@ -34,7 +34,6 @@ _DEEPEST = 40
 _TOKEN = re.compile(r"\s*(?:([0-9A-Za-z_.:/\\-]+)|(&&|\|\||[!=<>]=|[()\[\]!=<>&|])|(\S))")
 _JOINS = {"and": both, "&&": both, "or": either, "||": either}
 _RELATIONS: Final = {"=": "=", "==": "=", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
-_NETWORKED = ("ip", "ip6", "arp", "rarp")
 _HEADERS = ("ether", *ETHER_TYPES, *PROTOCOLS)
 _WORDS: Final = (
     *_HEADERS, "vlan", "host", "net", "port", "portrange", "proto", "src", "dst", "less", "greater",

@@ -33,7 +33,6 @@ _VLAN_VALID, _VLAN_TPID_VALID = 1 << 4, 1 << 6
 _BLOCK_HEADER = struct.Struct("=8xIII")
 #: Of a packet: offset of the next, s, ns, bytes kept, bytes in all, status, offset of the data; tag, its type.
 _PACKET_HEADER = struct.Struct("=IIIIIIHxxxxxxIH")
-_PACKET_TYPE_AT = 48 + 10  # behind the header stands a sockaddr_ll
 
 
 class Packet(NamedTuple):
