@@ -95,6 +95,7 @@ def test_every_command_explains_itself_with_examples(user: User, name: str) -> N
     if "\nCommands:\n" in ended.out:
         inner = re.findall(r"^  (\S+)  ", ended.out.partition("\nCommands:\n")[2].partition("\n\n")[0], re.MULTILINE)
         assert inner
+        assert "...\n" not in ended.out.partition("\nCommands:\n")[2]  # nothing is cut off
         pages = [user.shakeout(name, word, "--help").out for word in inner]
     else:
         pages = [ended.out]

@@ -31,7 +31,10 @@ Examples:
 )
 @format_option
 def list_baselines(form: str) -> None:
-    """List all baselines: one line for each name, and what it is kept apart by."""
+    """List all baselines.
+
+    One line for each name and each value of what it is kept apart by.
+    """
     store = _store()
     found = list(store.all())
     if form == "json":

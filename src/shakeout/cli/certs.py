@@ -101,7 +101,10 @@ def issue(
     host: str | None, controller: str | None, addresses: tuple[str, ...], days: float, out: Path | None,
     folder: Path | None, *, revoke: bool,
 ) -> None:  # fmt: skip
-    """Issue a certificate: a folder with cert.pem, key.pem, ca.pem and crl.pem, to be copied to its place."""
+    """Issue a certificate for a host or a user.
+
+    It is a folder with cert.pem, key.pem, ca.pem and crl.pem, to be copied to its place.
+    """
     from shakeout.certs.delivery import check_owner, deliver
     from shakeout.certs.laboratory import Laboratory
     from shakeout.certs.naming import check_name
@@ -143,7 +146,10 @@ Examples:
 @_dir_option
 @format_option
 def list_certs(folder: Path | None, form: str) -> None:
-    """List what the CA has signed, and warn of what expires within 30 days."""
+    """List certificates, and warn of those that expire.
+
+    That is what the CA has signed; warned is of what expires within 30 days.
+    """
     from shakeout.certs.laboratory import Laboratory
 
     laboratory = Laboratory(_located(folder))
@@ -177,7 +183,10 @@ Examples:
 @click.argument("what", metavar="NAME|SERIAL")
 @_dir_option
 def revoke(what: str, folder: Path | None) -> None:
-    """Revoke certificates, and say where the new revocation list must be copied to."""
+    """Revoke certificates.
+
+    Says where the new revocation list must be copied to.
+    """
     from shakeout.certs.laboratory import Laboratory
 
     laboratory = Laboratory(_located(folder))
