@@ -30,8 +30,8 @@ pytestmark = pytest.mark.needs("root", "namespaces", "nsenter", "sshd", "ssh", "
 
 #: Seconds in which a cut must be known, on both sides: the keep-alive is 5, this machine may be busy.
 KNOWN_WITHIN = 15.0
-#: Seconds that a host is stopped; far longer than the keep-alive.
-STARVED = 15.0
+#: Seconds that a host is stopped; far longer than a cut link takes to be known (5 at the most).
+STARVED = 9.0
 
 #: Has a host do something with a file, and gives a job that runs there.
 Busy: TypeAlias = "Callable[[Site, Host, Path], AbstractContextManager[Job]]"
