@@ -186,12 +186,12 @@ def _prepared(settings: Any, debug: int) -> Any:
 
 def _pools(settings: Any, pools: Sequence[str], access: Access) -> Callable[[], PoolManager]:
     """Makes the pools that are called *pools*, or else the default laboratory."""
-    from shakeout.labs.pools import DirectoryPools, pool_folders
+    from shakeout.labs.pools import pool_folders, pool_manager_for
 
     if isinstance(pools, str):
         raise UsageError(f"pools is a list of names or directories, not the text {pools!r}; say pools=[{pools!r}]")
-    folders = pool_folders(settings.pools, pools)
-    return lambda: DirectoryPools(folders, access) if folders else DefaultLab()
+    pool_folders(settings.pools, pools)  # a name that nobody knows is told at once
+    return lambda: pool_manager_for(settings.pools, pools, default=DefaultLab, access=access)
 
 
 def _check_limit(what: str, seconds: float) -> None:
