@@ -17,6 +17,7 @@ from shakeout.hosts.capture import Capture, text
 from shakeout.hosts.expectation import Expectation
 from shakeout.hosts.standardinput import StandardInput
 from shakeout.hosts.waiter import Waiter
+from shakeout.processes.owned import Owned, owned
 from shakeout.wire.messages import OUTCOME, STDERR, STDOUT, WINDOW, Credit, JobDone, JobInput, Signal
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Job:
         self._callbacks: list[Callable[[], None]] = []
         self._patterns: list[Expectation] = []
         self._lock = threading.Lock()
-        self._ready_fd = -1
+        self._ready: Owned | None = None
 
     # -- what a recipe asks ---------------------------------------------------------------------------
 
@@ -255,9 +256,9 @@ class Job:
     def fileno(self) -> int:
         """A descriptor that is readable once the job has ended: for select(), poll() and asyncio's add_reader."""
         with self._lock:
-            if self._ready_fd < 0:
-                self._ready_fd = os.eventfd(1 if self._done.done else 0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-            return self._ready_fd
+            if self._ready is None:
+                self._ready = owned(os.eventfd(1 if self._done.done else 0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
+            return self._ready.fileno()
 
     def __str__(self) -> str:
         printed = (self.stdout or "") + (self.stderr or "")
@@ -271,10 +272,6 @@ class Job:
     def __repr__(self) -> str:
         state = "running" if not self.finished else "passed" if self.passed else "failed"
         return f"<Job {self.id} on {self.host}: {self.title!r}, {state}>"
-
-    def __del__(self) -> None:
-        if getattr(self, "_ready_fd", -1) >= 0:
-            os.close(self._ready_fd)
 
     def error_text(self) -> str:
         """The exception of a module as text, with its remote traceback on local source lines."""
@@ -381,8 +378,8 @@ class Job:
         self._session.job_finished(self, survived=survived)
         with self._lock:
             self._done.set(True)
-            if self._ready_fd >= 0:
-                os.eventfd_write(self._ready_fd, 1)
+            if self._ready is not None:
+                os.eventfd_write(self._ready.fileno(), 1)
             if self._standard_input is not None:
                 self._standard_input.close()
             callbacks, self._callbacks = self._callbacks, []

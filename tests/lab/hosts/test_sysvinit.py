@@ -73,6 +73,7 @@ def test_started_stopped_and_put_back(connect: Callable[[], Connected]) -> None:
 def test_of_one_that_ran_links_and_numbers_are_put_back(connect: Callable[[], Connected]) -> None:
     with connect() as host:
         host.run("update-rc.d sleeper defaults; mv /etc/rc3.d/S01sleeper /etc/rc3.d/S42sleeper; service sleeper start")
+        host.wait_for("service sleeper status")  # in the background: it becomes what it is to be a moment later
         before = host.run(LOOK).stdout
         assert before is not None and "S42sleeper" in before
     one = connect()
@@ -80,6 +81,7 @@ def test_of_one_that_ran_links_and_numbers_are_put_back(connect: Callable[[], Co
     steps = one.end().steps
     assert [step.text for step in steps] == ["sleeper: links restored, started"]
     with connect() as host:
+        host.wait_for("service sleeper status")
         assert host.run(LOOK).stdout == before
 
 
