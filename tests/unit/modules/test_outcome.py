@@ -88,7 +88,7 @@ def test_a_failure_that_a_module_explains_needs_no_traceback() -> None:
     assert render(failed, "m1") == "on host m1 (module Case):\nModuleFailed: all lost"
 
 
-@pytest.mark.parametrize(("file", "traced"), [("/opt/shakeout/modules/iperf.py", False), ("/home/anna/my.py", True)])
+@pytest.mark.parametrize(("file", "traced"), [("/opt/shakeout/modules/iperf.py", False), ("/srv/tests/my.py", True)])
 def test_what_a_host_lacks_needs_no_traceback_of_ours(file: str, traced: bool) -> None:
     lacks = RemoteError("error", (RemoteException("JobError", "no iperf3", (Frame(file, 3, "f"),)),), "Case")
     text = render(lacks, "m1")
