@@ -81,6 +81,8 @@ def test_a_kept_host_stays_until_its_run_is_removed(machine: Machine) -> None:
 
     removed = user.shakeout("runs", "rm", "last")
     assert removed.status == 0, removed.err
+    assert "put back the hosts that " in removed.out
+    assert "removed the hosts" not in removed.out, "it is a machine that was there before, and stays"
     assert "br0" not in machine.inside("ip link")
     assert machine.inside("cat /proc/sys/net/ipv4/ip_forward") == "0\n"
     assert "sleep 4321" not in machine.inside("ps ax")

@@ -80,6 +80,27 @@ def test_renewing_revoking_and_the_list(owner: User) -> None:
     assert "was revoked before" in owner.shakeout("certs", "revoke", str(listed(owner)[1]["serial"])).out
 
 
+def test_the_list_tells_which_is_the_newest_and_what_each_is_for(owner: User) -> None:
+    """Both are valid; somebody who looks for the one in use must be told."""
+    owner.shakeout("certs", "issue", "--host", "dut1", "--address", "dut1.lab", "--address", "192.0.2.7")
+    owner.shakeout(
+        "certs", "issue", "--controller", "dut1", "--out", "elsewhere"
+    )  # the same name in the other role replaces nothing
+    owner.shakeout("certs", "issue", "--host", "dut1")
+    table = owner.shakeout("certs", "list")
+    rows = [re.split(r"  +", row) for row in table.out.splitlines()]
+    assert [(row[0], row[1], row[2]) for row in rows] == [
+        ("NAME", "ROLE", "STATE"), ("dut1", "host", "superseded"), ("dut1", "controller", "valid"),
+        ("dut1", "host", "valid"),
+    ]  # fmt: skip
+    assert [row[5].strip() for row in rows if row[1] == "host"] == ["dut1.lab, 192.0.2.7"] * 2
+    former, other, newest = listed(owner)
+    assert (former["state"], former["superseded_by"]) == ("valid", newest["serial"])
+    assert (other["superseded_by"], newest["superseded_by"]) == (None, None)
+    owner.shakeout("certs", "revoke", str(newest["serial"]))
+    assert [each["superseded_by"] for each in listed(owner)] == [None, None, None]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

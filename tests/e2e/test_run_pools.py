@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -52,6 +53,19 @@ def test_a_directory_as_pool(user: User, agents: list[StandaloneAgent]) -> None:
     assert done.status == 0, done.err
     assert "m1 = dut1 (pool lab)" in done.err
     assert "on 1" in done.out
+
+
+@pytest.mark.parametrize("given", ["lab/", "./lab/", "../{}/lab//"])
+@pytest.mark.parametrize("configured", ["", '[pools]\nlab = "lab"\n', '[pools]\nlab = "other"\n'])
+def test_a_pool_is_called_as_its_directory_however_that_is_written(user: User, given: str, configured: str) -> None:
+    host(user, "dut0", "/nowhere.sock")
+    user.write("shakeout.toml", configured)
+    host(user, "dut1", "/nowhere.sock", "other/dut1.yaml")
+    shown = user.shakeout("pool", "list", "--pool", given.format(user.folder.name), "--format", "json")
+    (one,) = json.loads(shown.out)
+    assert one["name"] == "dut0"
+    assert not one["pool"].endswith("/")
+    assert (one["pool"] == "lab") == ("other" not in configured)  # that is another one
 
 
 def test_a_pool_by_its_name_and_all_of_them_if_none_is_named(user: User, agents: list[StandaloneAgent]) -> None:

@@ -148,20 +148,21 @@ Examples:
 def list_certs(folder: Path | None, form: str) -> None:
     """List certificates, and warn of those that expire.
 
-    That is what the CA has signed; warned is of what expires within 30 days.
+    That is what the CA has signed; warned is of what expires within 30 days. One that is superseded counts until it
+    expires or is revoked, but a newer one was issued to the same name.
     """
     from shakeout.certs.laboratory import Laboratory
 
     laboratory = Laboratory(_located(folder))
     records, now = laboratory.records(), time.time()
     if form == "json":
-        print_json([_as_json(record, now) for record in records])
+        print_json([_as_json(record, now, newer) for record, newer in with_successors(records, now)])
     elif records:
-        columns = [Column("NAME"), Column("ROLE"), Column("STATE"), Column("EXPIRES"), Column("SERIAL NUMBER")]
-        print_table(
-            columns,
-            [[r.issued.name, r.issued.role, r.state(now), _date(r.issued.ends), r.issued.serial] for r in records],
-        )
+        columns = [
+            Column("NAME"), Column("ROLE"), Column("STATE"), Column("EXPIRES"), Column("SERIAL NUMBER"),
+            Column("ALSO FOR", wraps=True),
+        ]  # fmt: skip
+        print_table(columns, [_row(record, now, newer) for record, newer in with_successors(records, now)])
     else:
         click.echo(f"The CA in {laboratory.folder} has signed nothing yet.", err=True)
     for record in expiring(records, now):
@@ -196,6 +197,24 @@ def revoke(what: str, folder: Path | None) -> None:
         click.echo(f"{what} was revoked before; the list is {laboratory.folder / 'crl.pem'}.")
         return
     click.echo(_revoked_text(laboratory, revoked))
+
+
+def with_successors(records: Sequence[Record], now: float) -> list[tuple[Record, str]]:
+    """Each of *records*, which are in their order, with the serial number of the newest valid one that replaces it.
+
+    That is "" for those that are not replaced, and those that count no more anyway.
+    """
+    newest = {
+        (record.issued.name, record.issued.role): record.issued.serial
+        for record in records
+        if record.state(now) == "valid"
+    }
+    found = []
+    for record in records:
+        newer = newest.get((record.issued.name, record.issued.role), "")
+        replaced = record.state(now) == "valid" and newer != record.issued.serial
+        found.append((record, newer if replaced else ""))
+    return found
 
 
 def expiring(records: Sequence[Record], now: float) -> list[Record]:
@@ -265,13 +284,20 @@ def _revoked_text(laboratory: Laboratory, revoked: Sequence[Record]) -> str:
     return "\n".join(lines)
 
 
-def _as_json(record: Record, now: float) -> dict[str, Any]:
+def _row(record: Record, now: float, newer: str) -> list[str]:
+    one = record.issued
+    state = "superseded" if newer else record.state(now)
+    return [one.name, one.role, state, _date(one.ends), one.serial, ", ".join(one.addresses)]
+
+
+def _as_json(record: Record, now: float, newer: str) -> dict[str, Any]:
     one = record.issued
     return {
         "name": one.name,
         "role": one.role,
         "state": record.state(now),
         "serial": one.serial,
+        "superseded_by": newer or None,
         "addresses": list(one.addresses),
         "begins": _moment(one.begins),
         "expires": _moment(one.ends),

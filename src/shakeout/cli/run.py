@@ -265,7 +265,7 @@ def _conclude(run: Run, reports: dict[str, Path | None], *, tracebacks: bool) ->
         click.echo(line, err=True)
     if run.kept:
         click.echo(
-            f"`shakeout shell {run.id} HOST` opens a shell on a kept host, `shakeout runs rm {run.id}` removes them",
+            f"`shakeout shell {run.id} HOST` opens a shell on a kept host, `shakeout runs rm {run.id}` gives them back",
             err=True,
         )
     sys.stderr.flush()

@@ -101,7 +101,7 @@ def show_run(run: str, form: str) -> None:
 
 @runs.command(
     "rm",
-    short_help="Remove runs, and the hosts that they kept.",
+    short_help="Remove runs, and give back the hosts that they kept.",
     epilog=f"""\b
 {RUN_HELP}
 Examples:
@@ -111,7 +111,10 @@ Examples:
 )
 @click.argument("names", metavar="RUN...", nargs=-1, required=True)
 def remove_runs(names: tuple[str, ...]) -> None:
-    """Remove runs, and the hosts that they kept. A run that goes on is not removed."""
+    """Remove runs, and give back the hosts that they kept. A run that goes on is not removed.
+
+    Hosts that were made for a run are removed; those that were there before are put back as they were found.
+    """
     from shakeout.controller.hostbook import read_book
     from shakeout.journal.runs import RunStore
 
@@ -137,8 +140,19 @@ def _give_back(book: HostBook) -> list[str]:
     from shakeout.controller.kept import give_back
 
     failed = give_back(book, access_of(settings_for()))
-    click.echo(f"removed the hosts of {book.run}: {', '.join(book.hosts)}")
+    if book.lab:
+        click.echo(f"removed the hosts that were made for {book.run}: {', '.join(book.hosts)}")
+    elif not failed:
+        click.echo(f"put back the hosts that {book.run} had kept: {', '.join(_there_before(book))}")
     return failed
+
+
+def _there_before(book: HostBook) -> list[str]:
+    """Hosts by the name in the recipe and, where it is known, the one in their pool."""
+    from shakeout.hosts.dialing import parse_endpoint
+
+    names = {name: parse_endpoint(address).name for name, address in book.hosts.items()}
+    return [f"{name} ({machine})" if machine not in ("", name) else name for name, machine in names.items()]
 
 
 def _listed(names: list[str]) -> str:

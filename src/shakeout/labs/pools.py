@@ -111,13 +111,22 @@ def pool_folders(configured: Mapping[str, Path], named: Sequence[str]) -> dict[s
             folders[name] = configured[name]
         elif Path(name).is_dir():
             if Path(name).resolve() not in {folder.resolve() for folder in folders.values()}:
-                short = Path(name).resolve().name
-                folders[name if short in folders or short in configured else short] = Path(name)
+                folders[_called(Path(name), configured, folders)] = Path(name)
         elif Path(name).exists():
             raise UsageError(f"{name} is a file; a pool is a directory of host files: say {Path(name).parent}")
         else:
             raise UnknownName("pool", name, configured, "name a configured pool, or a directory of host files (*.yaml)")
     return folders
+
+
+def _called(folder: Path, configured: Mapping[str, Path], taken: Collection[str]) -> str:
+    """What the pool in a directory that was named is called: as configured, else as short as it is clear."""
+    whole = folder.resolve()
+    for name, other in configured.items():
+        if other.resolve() == whole:
+            return name
+    short = (whole.name, str(folder), str(whole))
+    return next((name for name in short if name and name not in taken and name not in configured), str(whole))
 
 
 def pool_manager_for(
