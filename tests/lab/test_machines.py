@@ -46,3 +46,9 @@ def test_somebody_may_log_in() -> None:
             command = [*login.command, "-l", "tester", "dut1", "id -un; sudo -n id -un"]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             assert done.stdout == "tester\nroot\n"
+            machines["dut1"].path("/etc/greeting").write_text("hello")
+            # what scp of today speaks
+            sftp = [login.command[0].replace("ssh", "sftp"), *login.command[1:], "-b", "-", "dut1"]
+            orders = f"get /etc/greeting {machines.folder}/fetched\n"
+            subprocess.run(sftp, input=orders, text=True, capture_output=True, check=True)
+            assert (machines.folder / "fetched").read_text() == "hello"

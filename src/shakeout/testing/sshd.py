@@ -20,6 +20,7 @@ PasswordAuthentication no
 PermitRootLogin yes
 SetEnv PATH={path}
 MaxStartups 100
+Subsystem sftp internal-sftp
 """
 _CLIENT = """\
 Host {name} {address}
