@@ -14,10 +14,14 @@ import msgspec
 
 import shakeout
 from shakeout.wire.framing import FrameReader, frame
-from shakeout.wire.messages import Hello, Welcome, agent_decoder
+from shakeout.wire.messages import Ended, EndSession, Hello, JobDone, Sync, SyncReply, Welcome, agent_decoder
 
 #: A lie: called with each message of the controller and the line on which to answer it.
 Lie = Callable[[Any, "Line"], None]
+#: What is said, whatever was asked.
+Say = Callable[["Line"], None]
+#: Seconds; nothing may take longer: a lie must not hang anybody.
+PATIENCE = 30.0
 
 
 class Line:
@@ -134,3 +138,22 @@ class Liar:
             open_socket.close()
         if self.trouble is not None:
             raise self.trouble
+
+
+def on(kind: type, say: Say) -> Lie:
+    """A lie in answer to messages of one kind; the rest is answered honestly."""
+
+    def lie(message: Any, line: Line) -> None:
+        if isinstance(message, kind):
+            say(line)
+        elif isinstance(message, EndSession):
+            line.say(Ended())
+        elif isinstance(message, Sync):
+            line.say(SyncReply(message.sequence, message.t_ns, message.t_ns))
+
+    return lie
+
+
+def done(number: int = 1, status: int | None = 0, signal: int | None = None, **more: Any) -> JobDone:
+    """The end of a job."""
+    return JobDone(number, status, signal, 1000, 2000, **more)

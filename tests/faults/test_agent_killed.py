@@ -248,13 +248,6 @@ def test_the_spawner_is_killed(tmp_path: Path, which: str) -> None:
             assert command.run.verdict is Verdict.ERROR
 
 
-@pytest.fixture
-def loop() -> Iterator[LoopThread]:
-    thread = LoopThread()
-    yield thread
-    thread.close()
-
-
 def test_an_agent_that_is_stopped_says_no_welcome(agent: StandingAgent, loop: LoopThread) -> None:
     session = Session("m1", connect_unix(str(agent.socket)), loop.reactor)
     agent.process.send_signal(signal.SIGSTOP)

@@ -49,13 +49,6 @@ def fleet() -> Iterator[Fleet]:
         yield made
 
 
-@pytest.fixture
-def loop() -> Iterator[LoopThread]:
-    thread = LoopThread()
-    yield thread
-    thread.close()
-
-
 Connect = Callable[[str], Connected]
 
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 import signal
 import struct
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.faults.command import Command, recipe
-from tests.faults.liar import Liar
-from tests.faults.test_hostile_agent import PATIENCE, done, on
+from tests.faults.liar import PATIENCE, Liar, done, on
 
 from shakeout.errors import HostLost
 from shakeout.hosts.loop import LoopThread
@@ -30,16 +27,6 @@ from shakeout.wire.samples import Declared, declaration, rows
 GOOD = declaration(Declared(0, "cpu", (("user", "%"),)))
 ROW = struct.pack("<qd", 1, 2.0)
 PASSED = encode_outcome(True, 5)
-
-
-@pytest.fixture
-def loop() -> Iterator[LoopThread]:
-    thread = LoopThread()
-    yield thread
-    alive = threading.Event()
-    thread.reactor.call_soon_threadsafe(alive.set)
-    assert alive.wait(PATIENCE), "the loop that all hosts share has ended"
-    thread.close()
 
 
 LIES = {
