@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.faults.liar import Liar, Line
 from tests.faults.test_hostile_agent import REFUSED, on
-from tests.lab.hosts.test_sysvinit import SCRIPT
+from tests.lab.hosts.sleeper import SCRIPT
 
 import shakeout
 from shakeout import BridgeDevice

@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.told import HEADER, began, ended
 
 from shakeout.errors import UsageError
 from shakeout.journal.events import (
@@ -23,7 +24,6 @@ from shakeout.journal.events import (
     HostConnected,
     HostLost,
     HostSetAside,
-    JobFinished,
     JobStarted,
     Log,
     Match,
@@ -50,16 +50,6 @@ from shakeout.report.text import data_lines, one_line, raised, result_lines, sec
 from shakeout.report.timeline import MAX_LANES, timeline
 
 S = 1_000_000_000
-HEADER = Header(run="20261120-134501-4000", kind="recipe", started="2026-11-20T13:45:01.250000Z", command=("x",))
-
-
-def began(host: str, job: int, what: str = "XYZ", **more: object) -> JobStarted:
-    return JobStarted(t_ns=1, part=1, host=host, job=job, what=what, **more)  # type: ignore[arg-type]
-
-
-def ended(host: str, job: int, passed: bool = True, **more: object) -> JobFinished:
-    more = {"t_ns": 2, "part": 1, "duration_s": 0.25, "exit_status": 0 if passed else 1, **more}
-    return JobFinished(host=host, job=job, passed=passed, **more)  # type: ignore[arg-type]
 
 
 def run_of(*events: Event, verdict: Verdict | None = Verdict.PASSED, **part: object) -> RunOutcome:

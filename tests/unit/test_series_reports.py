@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.test_report import HEADER, ended
+from tests.unit.told import HEADER, ended
 
 from shakeout.journal.events import ClockMeasured, Evaluated, Event, JobStarted, PartStarted, SeriesStarted
 from shakeout.journal.samples import Column, SamplesHeader, SamplesWriter

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.lab.devices.iproute import ip
 from tests.lab.devices.twin import Host, assert_same
 
 from shakeout.devices.netlink import Netlink
@@ -16,13 +16,6 @@ from shakeout.devices.veth import VethDevice
 from shakeout.errors import DeviceError, UnknownName
 
 pytestmark = pytest.mark.needs("root", "ip")
-
-
-def ip(*words: str) -> str:
-    """What `ip` prints: the other opinion on what the kernel has."""
-    done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_reads(host: Host) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.lab.devices.test_attributes import ip
+from tests.lab.devices.iproute import ip
 from tests.lab.devices.twin import Host, assert_same
 
 from shakeout.devices.base import Device

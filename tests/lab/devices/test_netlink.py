@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 from msgspec import structs
-from tests.lab.devices.test_attributes import ip
+from tests.lab.devices.iproute import ip
 
 from shakeout.devices.netlink import Change, Netlink, Peer, address_row
 from shakeout.errors import DeviceError, LabLacks

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from msgspec import structs
-from tests.lab.devices.test_attributes import ip
+from tests.lab.devices.iproute import ip
 from tests.lab.devices.twin import Host, assert_same
 
 from shakeout.agent.snapshot import differences

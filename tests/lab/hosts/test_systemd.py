@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.lab.hosts.sleeper import SCRIPT
 from tests.lab.hosts.systemd_machine import SystemdMachine
-from tests.lab.hosts.test_sysvinit import SCRIPT
 
 from shakeout.errors import ServiceError, UsageError
 from shakeout.hosts.host import Host

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.lab.hosts.sleeper import SCRIPT
 
 from shakeout.errors import LabLacks, ServiceError, UsageError
 from shakeout.testing import Connected, Laboratory
@@ -12,23 +13,7 @@ from shakeout.testing import Connected, Laboratory
 pytestmark = pytest.mark.needs("update-rc.d", "start-stop-daemon")
 
 #: As Debian's scripts are: with a header for the links, and a status that says whether it runs.
-SCRIPT = """\
-#!/bin/sh
-### BEGIN INIT INFO
-# Provides:          sleeper
-# Required-Start:
-# Required-Stop:
-# Default-Start:     2 3 4 5
-# Default-Stop:      0 1 6
-### END INIT INFO
-DAEMON="--pidfile /run/sleeper.pid --exec /bin/sleep"
-case "$1" in
-    start) start-stop-daemon --start --oknodo --quiet --background --make-pidfile $DAEMON -- infinity;;
-    stop) start-stop-daemon --stop --oknodo --quiet --retry 5 --remove-pidfile $DAEMON;;
-    status) start-stop-daemon --status $DAEMON;;
-    *) echo "Usage: sleeper {start|stop|status}"; exit 1;;
-esac
-"""
+
 #: Every link, and what runs.
 LOOK = "ls -l --time-style=+ /etc/rc?.d; service sleeper status; echo $?"
 
