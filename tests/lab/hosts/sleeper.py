@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+#: As Debian's scripts are: with a header for the links, and a status that says whether it runs.
 SCRIPT = """\
 #!/bin/sh
 ### BEGIN INIT INFO

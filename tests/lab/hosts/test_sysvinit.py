@@ -12,8 +12,6 @@ from shakeout.testing import Connected, Laboratory
 
 pytestmark = pytest.mark.needs("update-rc.d", "start-stop-daemon")
 
-#: As Debian's scripts are: with a header for the links, and a status that says whether it runs.
-
 #: Every link, and what runs.
 LOOK = "ls -l --time-style=+ /etc/rc?.d; service sleeper status; echo $?"
 
