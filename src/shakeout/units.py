@@ -1,7 +1,8 @@
 """Units of measured values: "Gbit/s" and "MB/s" are the same thing at another scale, "ms" and "Gbit/s" are not.
 
 A unit is words joined by "/" ("bit/s", "packets/s", "1/min"). A word is a known one, with a decimal or binary prefix
-where it takes one, or any other word, which then stands for itself. Prefixes: n u µ m k M G T P (SI) and Ki Mi Gi Ti Pi
+where it takes one, or any other word ("frames", "dB"), which then stands for itself; one that looks like a known one
+that is misspelt ("ss", "Gbti", "sec") is refused. Prefixes: n u µ m k M G T P (SI) and Ki Mi Gi Ti Pi
 (IEC 80000-13). "K" alone is refused, as people mean both.
 """
 
@@ -34,6 +35,14 @@ _FIXED: Final[dict[str, tuple[float, str]]] = {
     "1": (1.0, ""), "": (1.0, ""), "%": (1e-2, ""), "ppm": (1e-6, ""), "min": (60.0, "s"), "h": (3600.0, "s"),
     "d": (86400.0, "s"),
 }  # fmt: skip
+
+#: What people say -> the unit.
+_SPOKEN: Final = {
+    "sec": "s", "secs": "s", "second": "s", "seconds": "s", "msec": "ms", "usec": "µs", "minute": "min",
+    "minutes": "min", "mins": "min", "hour": "h", "hours": "h", "hr": "h", "day": "d", "days": "d", "percent": "%",
+}  # fmt: skip
+#: Words of fewer letters are not taken for misspelt ones because of a letter.
+_LONG_ENOUGH: Final = 4
 
 
 class Unit(msgspec.Struct, frozen=True):
@@ -157,7 +166,38 @@ def _word(word: str, whole: str) -> tuple[str, float, str]:
             return prefix, _PREFIXES[prefix] * factor, dimension
     if word[:1] == "K" and word[1:] in _SCALABLE:
         raise UsageError(f"{whole!r} may mean 1000 or 1024: write k{word[1:]} or Ki{word[1:]}")
+    if near := _misspelt(word):
+        raise UsageError(
+            f"{whole!r} is no unit: nobody knows {word!r} (did you mean {near!r}?); write it as Gbit/s, MiB/s, ms, "
+            "packets/s, %, or as a word of your own that looks like none of the known ones"
+        )
     return "", 1.0, word
+
+
+def _misspelt(word: str) -> str:
+    """The known word that somebody meant by *word*; "" if it may well be one of their own."""
+    known = [*_FIXED, *_SCALABLE, *(prefix + scaled for prefix in _PREFIXES for scaled in _SCALABLE)]
+    if word.lower() in _SPOKEN:
+        return _SPOKEN[word.lower()]
+    same = [name for name in known if name and (name.lower() == word.lower() or name == _undoubled(word))]
+    if same or len(word) < _LONG_ENOUGH:
+        return min(same, key=lambda name: (name.lower() != word.lower(), name), default="")
+    return min((name for name in known if name[:1] == word[:1] and _one_slip(word, name)), key=len, default="")
+
+
+def _undoubled(word: str) -> str:
+    """*word* without letters that stand twice in a row."""
+    return "".join(letter for at, letter in enumerate(word) if word[at - 1 : at] != letter)
+
+
+def _one_slip(word: str, name: str) -> bool:
+    """Whether one letter too many or too few, or two in the wrong order, make *word* of *name* (of 3 or more)."""
+    short, long = sorted((word, name), key=len)
+    if len(name) < _LONG_ENOUGH - 1 or len(long) - len(short) > 1:
+        return False
+    if len(long) > len(short):
+        return any(long[:at] + long[at + 1 :] == short for at in range(len(long)))
+    return any(word[:at] + word[at + 1] + word[at] + word[at + 2 :] == name for at in range(len(word) - 1))
 
 
 def _digits(uncertainty: float) -> int:

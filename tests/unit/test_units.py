@@ -37,6 +37,23 @@ def test_a_great_k_is_not_guessed_at() -> None:
         unit("KB/s")
 
 
+@pytest.mark.parametrize(
+    ("text", "word", "near"),
+    [
+        ("Gbit/ss", "ss", "s"), ("gbit/s", "gbit", "Gbit"), ("Gbti/s", "Gbti", "Gbit"), ("packts", "packts", "packets"),
+        ("hz", "hz", "Hz"), ("frames/sec", "sec", "s"), ("Percent", "Percent", "%"), ("Mbbit/s", "Mbbit", "Mbit"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_unit_is_refused_with_the_nearest(text: str, word: str, near: str) -> None:
+    with pytest.raises(UsageError, match=f"nobody knows '{word}' .did you mean '{near}'"):
+        unit(text)
+
+
+@pytest.mark.parametrize("text", ["frames/s", "dB", "°C", "hops", "hits", "qps", "retries/s", "rpm", "pages", "J/bit"])
+def test_units_of_one_s_own(text: str) -> None:
+    assert convert(4, text, text) == 4
+
+
 def test_units_as_people_read_them() -> None:
     assert [plain(text) for text in ("Gbit/s", "ms", "%", "KiB/s", "1", "")] == ["bit/s", "s", "%", "B/s", "1", "1"]
     assert readable(9.41e9, "bit/s") == "9.41 Gbit/s"

@@ -99,6 +99,7 @@ def event_of(name: str, judgement: Judgement) -> Evaluated:
         method=value.method,
         limit=judgement.limit,
         reason=judgement.reason,
+        warning=judgement.warning,
         baseline=before.value if before else None,
         baseline_uncertainty=before.uncertainty if before else None,
         change=judgement.change,

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import Literal
 
 from shakeout.errors import UsageError
+from shakeout.evaluation.arguments import by_name
 from shakeout.evaluation.judgement import (
     Judgement,
     Unclear,
     check_confidence,
     check_unclear,
+    sample_advice,
     with_unit,
 )  # fmt: skip
 from shakeout.evaluation.measured import CONFIDENCE, Measured
@@ -52,6 +54,7 @@ class Baseline:
         UsageError: an argument that makes no sense.
     """
 
+    @by_name
     def __init__(
         self,
         name: str,
@@ -101,7 +104,14 @@ class Baseline:
         value = (measured.to(self.unit) if self.unit else measured).at(self.confidence)
         if reference is None:
             reason = f"recorded as the baseline {self.name!r}, which had none yet"
-            return Judgement(verdict="recorded", passed=True, measured=value, reason=reason, recorded=True)
+            return Judgement(
+                verdict="recorded",
+                passed=True,
+                measured=value,
+                reason=reason,
+                warning=self._blurred(value, None),
+                recorded=True,
+            )
         before = reference.to(value.unit).at(self.confidence)
         change = (value.value - before.value) / abs(before.value) if before.value else None
         p, remark = self._significance(value, before)
@@ -116,6 +126,7 @@ class Baseline:
             measured=value,
             limit=self._limit(before),
             reason="; ".join(text for text in (reason, remark, value.note) if text),
+            warning=self._blurred(value, None if verdict == "recorded" else before),
             baseline=before,
             change=change,
             p=p,
@@ -130,7 +141,10 @@ class Baseline:
         allowed = self._allowed(before)
         by_chance = p is not None and p > 1 - self.confidence
         if gain < -allowed and by_chance:
-            return "inconclusive", "it is worse by more than the tolerance, but that may be chance: measure more often"
+            return (
+                "inconclusive",
+                f"it is worse by more than the tolerance, but that may be chance: {sample_advice(value)}",
+            )
         if gain < -allowed:
             return "failed", f"it is worse by more than the tolerance of {self._tolerance_words(before.unit)}"
         if gain > allowed and not by_chance and self.better != "same":
@@ -156,6 +170,24 @@ class Baseline:
             return self.share * abs(before.value)
         return convert(self.absolute, self.absolute_unit, before.unit)
 
+    def _blurred(self, value: Measured, before: Measured | None) -> str:
+        """What to say where the uncertainty hides changes of the tolerance's size; *before*: None if it is recorded."""
+        allowed = self._allowed(before or value)
+        words = f"than the tolerance ({self._tolerance_words(value.unit)})"
+        if before is None and (value.uncertainty or 0.0) > allowed:
+            return (
+                f"this baseline is less certain (± {_extent(value)}) {words}, so that later runs hardly fail against "
+                f"it: {sample_advice(value)}; then record it again with --update-baseline"
+            )
+        if before is not None and (before.uncertainty or 0.0) > allowed:
+            return (
+                f"the baseline is less certain (± {_extent(before)}, from {before.n} samples) {words}, so that hardly "
+                "anything fails against it: measure longer or more often, and record it again with --update-baseline"
+            )
+        if before is not None and (value.uncertainty or 0.0) > allowed:
+            return f"the value is less certain (± {_extent(value)}) {words}: {sample_advice(value)}"
+        return ""
+
     def _limit(self, before: Measured) -> str:
         allowed = self._allowed(before)
         reference = f"baseline {with_uncertainty(before.value, before.uncertainty, '1')}"
@@ -172,6 +204,14 @@ class Baseline:
 
     def __repr__(self) -> str:
         return f"<Baseline {self.name!r}, {self.better} is better>"
+
+
+def _extent(value: Measured) -> str:
+    """The uncertainty as a share of the value, or in its unit."""
+    uncertainty = value.uncertainty or 0.0
+    if not value.value:
+        return with_unit(uncertainty, value.unit)
+    return f"{number(100 * uncertainty / abs(value.value))} %"
 
 
 def _tolerance(given: str | float) -> tuple[float, float | None, str]:

@@ -10,6 +10,8 @@ from shakeout.errors import UsageError
 from shakeout.evaluation.measured import Measured
 from shakeout.units import number
 
+#: Samples that are enough for an interval that hardly depends on how they are distributed.
+ENOUGH = 10
 #: What counts when a value does not say enough: "fail", "pass", or what the bare value says.
 Unclear = Literal["fail", "pass", "value"]
 
@@ -24,6 +26,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
         measured: the value, in the unit of the limit.
         limit: in words: "≥ 9 Gbit/s".
         reason: in words, what a reader should know beyond the figures.
+        warning: in words, why the verdict is worth less than it seems; "" if it is not.
         baseline: what it was compared with; None if with nothing.
         change: relative to the baseline: -0.05 is five per cent less.
         p: the two-sided p-value of "nothing has changed"; None if it cannot be told.
@@ -35,6 +38,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     measured: Measured
     limit: str = ""
     reason: str = ""
+    warning: str = ""
     baseline: Measured | None = None
     change: float | None = None
     p: float | None = None
@@ -47,6 +51,18 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 def with_unit(value: float, unit: str) -> str:
     """A value in its unit, as a limit has it."""
     return number(value) if unit == "1" else f"{number(value)} {unit}"
+
+
+def sample_advice(value: Measured) -> str:
+    """How many samples *value* is made from, and how to know it better."""
+    if value.n < 2:
+        return "measure longer or more often"
+    if value.n < ENOUGH:
+        return (
+            f"it is made from {value.n} samples, which is few: measure longer (duration=), take samples more often "
+            f"(interval=), or evaluate the means of several rounds; {ENOUGH} or more make a good interval"
+        )
+    return f"it is made from {value.n} samples: measure longer (duration=), or evaluate the means of several rounds"
 
 
 def check_confidence(confidence: object) -> float:

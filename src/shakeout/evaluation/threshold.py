@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from math import isnan
 
 from shakeout.errors import UsageError
-from shakeout.evaluation.judgement import Judgement, Unclear, check_confidence, check_unclear, with_unit
+from shakeout.evaluation.arguments import by_name
+from shakeout.evaluation.judgement import (
+    Judgement,
+    Unclear,
+    check_confidence,
+    check_unclear,
+    sample_advice,
+    with_unit,
+)
 from shakeout.evaluation.measured import CONFIDENCE, Measured
 from shakeout.units import number, plain, unit
 
@@ -37,6 +45,7 @@ class Threshold:
         UsageError: the limits contradict each other, or there are none.
     """
 
+    @by_name
     def __init__(
         self,
         *,
@@ -87,8 +96,8 @@ class Threshold:
             return Judgement(verdict="failed", passed=False, measured=value, limit=limit, reason=reason)
         passed = kept if self.when_unclear == "value" else self.when_unclear == "pass"
         reason = (
-            f"{number(value.low)} … {number(value.high)} lies across the limit: "
-            "measure longer or more often, or choose with when_unclear= what that counts as"
+            f"{number(value.low)} … {number(value.high)} lies across the limit: {sample_advice(value)}; "
+            "when_unclear= chooses what an inconclusive value counts as"
         )
         reasons = [text for text in (reason, value.note) if text]
         return Judgement(

@@ -256,6 +256,8 @@ class Evaluated(BaseEvent, frozen=True, kw_only=True, omit_defaults=True, tag="e
     #: The limit in words: "≥ 9 Gbit/s"; "" if there is none.
     limit: str = ""
     reason: str = ""
+    #: Why the verdict is worth less than it seems; "" if it is not.
+    warning: str = ""
     #: What it was compared with, in the same unit; None if with nothing.
     baseline: float | None = None
     baseline_uncertainty: float | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypedDict
 from shakeout.errors import BadParameters, JobError, ModuleFailed
 from shakeout.modules.base import BaseTestModule
 from shakeout.modules.endpoints import endpoint
+from shakeout.modules.flows.pace import usual_interval
 from shakeout.modules.flows.words import in_words
 from shakeout.modules.iperf_output import Interval, IperfResult, documents, interval, intervals, read_test
 from shakeout.params import (
@@ -73,7 +74,7 @@ class IperfClient(BaseTestModule):
     protocol = ChoiceParam(("tcp", "udp", "sctp"), default="tcp")
     duration = IntParam(default=10, minimum=1, maximum=86400, desc="seconds to measure")
     omit = IntParam(default=0, minimum=0, maximum=600, desc="seconds of warm-up before, which do not count")
-    interval = FloatParam(default=1.0, minimum=0.1, maximum=60.0, desc="seconds between samples")
+    interval = FloatParam(minimum=0.1, maximum=60.0, desc="seconds between samples (duration/20, from 0.1 to 1)")
     streams = IntParam(default=1, minimum=1, maximum=128, desc="connections at the same time")
     rate = FloatParam(minimum=0, desc="bit/s to aim for in each stream, 0: no limit (1e6 for UDP if not given)")
     reverse = BoolParam(default=False, desc="the server sends")
@@ -142,7 +143,8 @@ class IperfClient(BaseTestModule):
     def command(self, *, live: bool = False) -> list[str]:
         """The command line of iperf3; *live*: with one line of JSON for each event."""
         argv = ["iperf3", "--client", str(self.dst), "--json-stream" if live else "--json"]
-        argv += ["--port", str(self.port), "--time", str(self.duration), "--interval", f"{self.interval:g}"]
+        between = usual_interval(self.duration, 0.1) if self.interval is None else self.interval
+        argv += ["--port", str(self.port), "--time", str(self.duration), "--interval", f"{between:g}"]
         argv += ["--connect-timeout", str(int(self.timeout * 1000)), "--parallel", str(self.streams)]
         argv += [] if self.protocol == "tcp" else [f"--{self.protocol}"]
         for flag in ("reverse", "zerocopy"):

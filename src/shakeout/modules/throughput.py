@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 from shakeout.errors import BadParameters, ModuleFailed
 from shakeout.modules.base import BaseTestModule
 from shakeout.modules.endpoints import announce, bound, count_reason, endpoint, reason, remedy, resolve
+from shakeout.modules.flows.pace import usual_interval
 from shakeout.modules.flows.words import in_words
 from shakeout.params import (
     BoolParam,
@@ -59,7 +60,7 @@ class ThroughputClient(BaseTestModule):
     protocol = ChoiceParam(("tcp", "udp"), default="tcp")
     duration = DurationParam(default=10.0, minimum=0.05, maximum="1d", desc="how long to measure")
     warm_up = DurationParam(default=0.0, maximum="1h", desc="how long to send before that, which does not count")
-    interval = DurationParam(default=1.0, minimum=0.01, maximum="1h", desc="between samples")
+    interval = DurationParam(minimum=0.01, maximum="1h", desc="between samples (duration/20, from 0.05 s to 1 s)")
     streams = IntParam(default=1, minimum=1, maximum=128, desc="connections, or flows of datagrams, at the same time")
     rate = FloatParam(minimum=0, maximum=1e15, desc="bit/s of each stream; 0: no limit (1e6 for UDP if not given)")
     reverse = BoolParam(default=False, desc="the server sends")
@@ -131,7 +132,7 @@ class ThroughputClient(BaseTestModule):
             streams=self.streams,
             duration=self.duration,
             warm_up=self.warm_up,
-            interval=self.interval,
+            interval=usual_interval(self.duration, 0.05) if self.interval is None else self.interval,
             forward=not self.reverse,
             back=self.reverse or self.bidirectional,
             length=self.length or (_UDP_LENGTH if udp else _TCP_LENGTH),

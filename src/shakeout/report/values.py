@@ -35,11 +35,13 @@ def origin(event: Evaluated) -> str:
 
 
 def details(event: Evaluated) -> Iterator[str]:
-    """What else there is to know, a line each: the change with its significance, and the reason."""
+    """What else there is to know, a line each: the change with its significance, a warning, and the reason."""
     if event.change is not None:
         words = [f"{percent(event.change)} against the baseline"]
         words += ["p < 0.001" if event.p < 0.001 else f"p = {event.p:.2g}"] if event.p is not None else []
         yield ", ".join(words)
+    if event.warning:
+        yield f"Warning: {one_line(event.warning, 400)}"
     if event.reason:
         yield event.reason[:1].upper() + one_line(event.reason[1:], 400)
 

@@ -77,6 +77,22 @@ def test_the_first_value_is_recorded_and_others_only_if_asked() -> None:
     assert Baseline("x", update=True).judge(around(50), BEFORE).recorded
 
 
+def test_a_baseline_that_is_less_certain_than_its_tolerance_says_so() -> None:
+    rough = Measured.of([10.0, 26.0], "Gbit/s")
+    first = Baseline("x").judge(rough, None)
+    assert first.recorded
+    assert "this baseline is less certain (± 564.7 %) than the tolerance (5 %)" in first.warning
+    assert "made from 2 samples" in first.warning
+    assert "--update-baseline" in first.warning
+    later = Baseline("x").judge(around(100, unit="Gbit/s"), rough)
+    assert "the baseline is less certain (± 564.7 %, from 2 samples) than the tolerance (5 %)" in later.warning
+    now = Baseline("x", tolerance="2 Gbit/s").judge(rough, around(18, unit="Gbit/s"))
+    assert "the value is less certain (± 564.7 %) than the tolerance (2 Gbit/s)" in now.warning
+    assert not Baseline("x").judge(around(100), None).warning
+    assert not Baseline("x").judge(Measured(9), None).warning
+    assert "this baseline is less certain" in Baseline("x", update=True).judge(rough, around(18, unit="Gbit/s")).warning
+
+
 def test_a_baseline_of_nothing_has_no_relative_change() -> None:
     found = Baseline("x", better="lower").judge(Measured(3), Measured(0))
     assert (found.change, found.verdict) == (None, "failed")
@@ -91,6 +107,9 @@ def test_a_baseline_of_nothing_has_no_relative_change() -> None:
         ({"tolerance": -0.1}, "is no tolerance"),
         ({"tolerance": 5}, "is no tolerance"),
         ({"tolerance": "5 Kbit"}, "may mean"),
+        ({"unit": "gbit/s"}, "nobody knows 'gbit' .did you mean 'Gbit'"),
+        ({"tolerance": "1 Gbit/ss"}, "nobody knows 'ss'"),
+        ({"tolerence": 0.1}, "no argument is called 'tolerence' .did you mean 'tolerance'"),
         ({"better": "faster"}, "better is 'higher', 'lower' or 'same'"),
         ({"test": "t"}, "test is 'welch' or 'mann-whitney'"),
     ],

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shakeout.errors import UsageError
+from shakeout.errors import BadParameters, UsageError
+from shakeout.evaluation.baseline import Baseline
 from shakeout.evaluation.measured import Measured, measure
 from shakeout.evaluation.threshold import Threshold
 
@@ -36,6 +38,19 @@ def test_a_limit(limit: Threshold, verdict: str) -> None:
     assert bool(found) is found.passed
     if verdict == "inconclusive":
         assert "9.38 … 9.44 lies across the limit" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([17.3, 21.5], r"made from 2 samples, which is few: measure longer .duration=.*more often .interval="),
+        ([0.0, 2.0] * 30, "made from 60 samples: measure longer .duration=., or evaluate the means of several rounds"),
+    ],
+)  # fmt: skip
+def test_an_inconclusive_value_says_how_many_samples_there_are_and_what_to_do(values: list[float], said: str) -> None:
+    found = Threshold(at_least=1, unit="Gbit/s").judge(Measured.of(values, "Gbit/s"))
+    assert found.verdict == "inconclusive"
+    assert re.search(said, found.reason)
 
 
 def test_what_an_inconclusive_value_counts_as_can_be_chosen() -> None:
@@ -77,12 +92,21 @@ def test_more_confidence_is_harder_to_have() -> None:
         ({"between": (1,)}, "takes two numbers"),
         ({"at_least": 1, "unit": "Kbit"}, "may mean 1000 or 1024"),
         ({"at_least": 1, "confidence": 95}, "a number from 0.5 to less than 1"),
+        ({"at_least": 1, "unit": "Gbit/ss"}, "nobody knows 'ss' .did you mean 's'"),
+        ({"atleast": 1}, "no argument is called 'atleast' .did you mean 'at_least'"),
         ({"at_least": 1, "when_unclear": "maybe"}, "'fail', 'pass' or 'value'"),
     ],
 )
 def test_limits_that_make_no_sense(arguments: dict[str, object], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         Threshold(**arguments)  # type: ignore[arg-type]
+
+
+def test_a_limit_that_is_not_named() -> None:
+    with pytest.raises(BadParameters, match=r"Threshold: 9 has no name; it takes at_least=, at_most="):
+        Threshold(9)  # type: ignore[call-arg]
+    with pytest.raises(BadParameters, match="Baseline: name= is missing"):
+        Baseline()  # type: ignore[call-arg]
 
 
 @given(value=st.floats(-1e6, 1e6), uncertainty=st.floats(0, 1e3), least=st.floats(-1e6, 1e6))

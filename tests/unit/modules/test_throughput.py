@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shakeout.errors import BadParameters
-from shakeout.modules import ThroughputClient
+from shakeout.modules import IperfClient, ThroughputClient
 from shakeout.modules.flows.result import direction
 from shakeout.modules.flows.sequence import MAX_MISSING, Sequence
 from shakeout.modules.flows.talk import PeerGone, Plan, Received, ReceivedStream, Sent, SentStream, Stop, Talk
@@ -112,6 +112,21 @@ def test_streams_are_summed_and_the_limit_is_named() -> None:
     busy = msgspec.structs.replace(sent, busy=0.95)
     assert direction(plan(rate=9000.0), busy, received, [])["limited_by"] == "sender"
     assert direction(plan(), sent, msgspec.structs.replace(received, busy=1.0), [])["limited_by"] == "receiver"
+
+
+@pytest.mark.parametrize(("duration", "between"), [(1, 0.1), (2, 0.1), (6, 0.3), (10, 0.5), (20, 1.0), (3600, 1.0)])
+def test_a_short_measurement_takes_its_samples_faster(duration: int, between: float) -> None:
+    command = IperfClient(dst="192.0.2.1", duration=duration).command()
+    assert float(command[command.index("--interval") + 1]) == pytest.approx(between)
+    shortest = ThroughputClient(dst="192.0.2.1", duration=duration).plan().interval
+    assert shortest == pytest.approx(max(0.05, min(1, duration / 20)))
+
+
+def test_an_interval_that_somebody_chose_is_kept() -> None:
+    command = IperfClient(dst="192.0.2.1", duration=2, interval=1).command()
+    assert command[command.index("--interval") + 1] == "1"
+    assert ThroughputClient(dst="192.0.2.1", duration=2, interval=1).plan().interval == 1
+    assert ThroughputClient(dst="192.0.2.1", duration=0.5).plan().interval == 0.05
 
 
 def test_an_end_that_told_nothing_leaves_gaps() -> None:
