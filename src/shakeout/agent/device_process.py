@@ -27,6 +27,7 @@ from shakeout.devices.kinds import BUILT_IN
 from shakeout.devices.netlink import Netlink
 from shakeout.devices.table import DeviceInfo, DeviceTable
 from shakeout.errors import DeviceError, LabLacks, ShakeoutError, UnknownName, UsageError
+from shakeout.modules import installation
 from shakeout.modules.order import SourceRef
 from shakeout.modules.shipped import CodeCache, ShippedFinder, mark_agent
 from shakeout.wire.framing import FrameReader, frame
@@ -74,7 +75,9 @@ class DeviceServer:
             import traceback
 
             text = "".join(traceback.format_exception(error.with_traceback(_users_part(error.__traceback__)))[-12:])
-            return Refusal(call.id, "error", f"{type(error).__name__}: {error}", traceback=text)
+            outdated = installation.remedy(error)
+            what = f"{type(error).__name__}: {error}" + (f": {outdated}" if outdated else "")
+            return Refusal(call.id, "error", what, traceback=text)
 
     def _carry_out(self, call: DeviceCall) -> Any:
         arguments: Any = unpack(call.payload) if call.payload else ()

@@ -160,13 +160,14 @@ class Agent:
             return Refused(
                 "version",
                 f"this agent (shakeout {shakeout.__version__}) speaks protocol {PROTOCOLS[0]} to {PROTOCOLS[1]}, the "
-                f"controller {hello.versions[0]} to {hello.versions[1]}; install the same release on both",
+                f"controller {hello.versions[0]} to {hello.versions[1]}; install the same release on both, and "
+                "restart the agent",
             )
         if hello.release and hello.release != shakeout.__version__:
             return Refused(
                 "release",
                 f"this agent is shakeout {shakeout.__version__}, the controller {hello.release}; install the same "
-                "release on both",
+                "release on both, and restart the agent",
             )
         if hello.role == "attach":
             return self._attach(peer, hello)

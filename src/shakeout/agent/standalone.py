@@ -12,6 +12,7 @@ from pathlib import Path
 from shakeout.agent.gate import Gate
 from shakeout.agent.listening import tcp_listeners
 from shakeout.agent.properties import collect
+from shakeout.agent.resident import load_all
 from shakeout.agent.server import Agent
 from shakeout.agent.servicemanager import notify, told_at
 from shakeout.agent.session import home_directory
@@ -111,6 +112,7 @@ def make_agent(state: Path) -> Agent:
     except OSError as error:
         raise UsageError(f"{state} cannot be the agent's state directory: {error.strerror}") from error
     runner.warm_up()
+    load_all()
     environment = _environment()
     set_environment(environment)  # device classes find it, too
     _, zygote = start_zygote(environment)

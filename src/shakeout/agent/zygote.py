@@ -21,6 +21,7 @@ import msgspec
 
 from shakeout.agent.forking import Exited, Forked, ForkOrder, Orders, SourceOrder
 from shakeout.agent.understudy import MOST, Understudy, await_order
+from shakeout.modules import installation
 from shakeout.modules.runner import rehearse, run_module
 from shakeout.modules.shipped import CodeCache
 from shakeout.processes.ends import reaped, wake_at_ends
@@ -221,8 +222,12 @@ def _perform(order: ForkOrder, fds: list[int], codes: CodeCache, area: MarkArea)
 
 
 def _explained(error: BaseException, user: str) -> BaseException:
-    """*error*, or what is behind it: a library that *user*, whom this process has become, may not read."""
-    if not user or not isinstance(error, ImportError):
+    """*error*, or what is behind it: files of another release, or files that *user*, who this is now, may not read."""
+    if not isinstance(error, ImportError):
+        return error
+    if outdated := installation.remedy(error):
+        return RuntimeError(f"{error}: {outdated}")
+    if not user:
         return error
     hidden = next((place for place in (os.__file__, __file__) if not os.access(place, os.R_OK)), None)
     if hidden is None:

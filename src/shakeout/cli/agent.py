@@ -51,6 +51,7 @@ def agent(listen: tuple[str, ...], path: Path | None, certs: Path | None, state:
     socket only root and the user that it runs as. What an agent before it left half-done (it was killed) is undone
     first.
     """
+    import shakeout.report.text  # noqa: F401 - for the last words; by then the files may be others
     from shakeout.agent.standalone import serve
     from shakeout.agent.statefolder import default_state
 

@@ -6,6 +6,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from shakeout.modules import installation
 from shakeout.modules.order import ModuleOrder
 
 
@@ -16,7 +17,9 @@ def explained(error: BaseException, order: ModuleOrder, *, started: bool) -> Bas
         started: the module was running; otherwise its files were being imported.
     """
     text = ""
-    if isinstance(error, ModuleNotFoundError) and error.name:
+    if outdated := installation.remedy(error):
+        text = f"{error}: {outdated}"
+    elif isinstance(error, ModuleNotFoundError) and error.name:
         text = _missing(error.name, order, started)
     elif isinstance(error, SystemExit):
         where = "run() called" if started else "a shipped file, while it was imported, called"
@@ -27,7 +30,8 @@ def explained(error: BaseException, order: ModuleOrder, *, started: bool) -> Bas
         text = f"{error} (read by Python {sys.version.split()[0]} on host {order.host})"
     if not text:
         return error
-    better = (ModuleNotFoundError if isinstance(error, ImportError) else type(error))(text)
+    kinds = (ModuleNotFoundError, ImportError, SyntaxError, SystemExit)
+    better = next((kind for kind in kinds if isinstance(error, kind)), type(error))(text)
     better.__cause__, better.__suppress_context__ = error.__cause__, error.__suppress_context__
     return better.with_traceback(error.__traceback__)
 

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Final
 
 from shakeout.errors import CannotTravel, ModuleFailed
-from shakeout.modules import digest, shipped
+from shakeout.modules import digest, installation, shipped  # noqa: F401 - which notes when this was loaded
 from shakeout.modules.base import BaseTestModule, restore
 from shakeout.modules.order import ModuleOrder, SourceRef, decode_order, decode_state, encode_order
 from shakeout.modules.outcome import RemoteError, encode_outcome, remote_error
