@@ -13,6 +13,7 @@ from tests.unit.told import HEADER, ended
 
 from shakeout.journal.events import ClockMeasured, Evaluated, Event, JobStarted, PartStarted, SeriesStarted
 from shakeout.journal.samples import Column, SamplesHeader, SamplesWriter
+from shakeout.report.brevity import shortened
 from shakeout.report.chart import BUCKETS, HEIGHT, WIDTH, chart
 from shakeout.report.charts import MAX_CHARTS
 from shakeout.report.csvreport import csv_report
@@ -68,6 +69,58 @@ def test_of_values_that_are_all_the_same_there_is_no_more_to_say(tmp_path: Path)
     page = html(outcome)
     assert "always 0 %" in page
     assert "<polyline" not in page
+
+
+def stored_columns(folder: Path, name: str, **columns: list[float]) -> SeriesStarted:
+    """A series of several columns, a sample a second."""
+    path = folder / f"samples-{name}.bin"
+    header = SamplesHeader(
+        series=name,
+        columns=(Column("host_ns", "i64", "ns"), *(Column(one, "f64", "%") for one in columns)),
+        host="m1",
+        job=1,
+    )
+    writer = SamplesWriter(path.open("wb"), header)
+    for second, row in enumerate(zip(*columns.values(), strict=True)):
+        writer.add((100 + second) * SECOND, *row)
+    writer.close()
+    return SeriesStarted(
+        t_ns=2, part=1, host="m1", job=1, name=name, columns=dict.fromkeys(columns, "%"), file=path.name
+    )
+
+
+def test_columns_that_are_always_0_share_a_line(tmp_path: Path) -> None:
+    series = stored_columns(tmp_path, "cpu", busy=[1.0, 2.0], nice=[0.0, 0.0], idle=[7.0, 7.0], steal=[0.0, 0.0])
+    shown = [line.strip() for line in lines(run_of(series, folder=tmp_path)) if "Series cpu" in line]
+    assert shown == [
+        "Series cpu busy: 2 samples in 1.00 s, mean 1.5 %, min 1, max 2, p50 1.5, p95 1.95, p99 1.99",
+        "Series cpu idle: 2 samples in 1.00 s, always 7 %",
+        "Series cpu always 0: nice, steal (2 samples in 1.00 s)",
+    ]
+
+
+def test_what_series_tell_is_not_told_twice(tmp_path: Path) -> None:
+    span = {"min": 1.0, "avg": 1.5, "max": 2.0}
+    result = {
+        "total": {"busy": span, "softirq": span},
+        "pressure": {"cpu": span},
+        "interfaces": {"eth0": {"rx_packet_rate": span, "rx_rate": span}, "eth99": {"rx_rate": span}},
+        "forks": span,
+        "counts": {"a": 0, "b": 0, "c": 0.0, "d": 0, "e": 5, "gone": False},
+    }
+    started = [
+        stored_columns(tmp_path, "cpu", busy=[1.0, 2.0], cpu_pressure=[1.0, 2.0]),
+        stored_columns(tmp_path, "eth0", rx=[1.0, 2.0], rx_packets=[1.0, 2.0]),
+    ]
+    outcome = run_of(*started, folder=tmp_path)
+    [job] = outcome.parts[0].jobs
+    assert shortened(result, job.series) == {
+        "total": {"softirq": span},
+        "interfaces": {"eth99": {"rx_rate": span}},
+        "forks": span,
+        "counts": {"e": 5, "gone": False, "0": "a, b, c, d"},
+    }
+    assert shortened(result, ()) == result
 
 
 def test_of_a_job_that_was_cut_short_there_is_what_there_is(tmp_path: Path) -> None:

@@ -71,20 +71,44 @@ def measured(event: SeriesStarted, folder: Path | None, offset_ns: int) -> Serie
 
 
 def series_lines(many: tuple[SeriesOutcome, ...]) -> Iterator[str]:
-    """A line for each column: what it amounts to, in its unit."""
+    """A line for each column: what it amounts to, in its unit; columns of a series that are always 0 share one."""
     room = MAX_LINES
     for series in many:
         if series.problem:
             yield f"Series {one_line(series.name)} cannot be read: {one_line(series.problem, 400)}"
-        for column, unit in series.started.columns.items():
-            found = series.statistics.get(column)
-            if found is None:
-                continue
+        for line in _column_lines(series):
             if not room:
                 yield "… (more series are not shown; the JSON report has them)"
                 return
             room -= 1
+            yield line
+
+
+def _column_lines(series: SeriesOutcome) -> Iterator[str]:
+    idle = idle_columns(series)
+    for column, unit in series.started.columns.items():
+        found = series.statistics.get(column)
+        if found is not None and column not in idle:
             yield f"{label(series.name, column)}: {in_words(found, unit, series.duration_s)}"
+    if idle:
+        names = ", ".join(one_line(column) for column in idle)
+        yield f"Series {one_line(series.name)} always 0: {names} ({samples_in_words(series.count, series.duration_s)})"
+
+
+def idle_columns(series: SeriesOutcome) -> tuple[str, ...]:
+    """The columns that were 0 in several samples, all of them, if there is more than one such column."""
+    idle = tuple(
+        column
+        for column, found in series.statistics.items()
+        if found.count > 1 and found.minimum == 0 and found.maximum == 0
+    )
+    return idle if len(idle) > 1 else ()
+
+
+def samples_in_words(count: int, duration_s: float) -> str:
+    """ "12 samples in 2.18 s"."""
+    over = f" in {seconds(duration_s)}" if duration_s else ""
+    return f"{count} sample{'s' if count > 1 else ''}{over}"
 
 
 def label(name: str, column: str) -> str:
@@ -101,12 +125,12 @@ def in_words(found: Statistics, unit: str, duration_s: float) -> str:
         "p99": found.p99,
     }  # fmt: skip
     factor, shown = scale(found, unit)
-    over = f" in {seconds(duration_s)}" if duration_s else ""
+    samples = samples_in_words(found.count, duration_s)
     if found.count > 1 and found.minimum == found.maximum:
-        return f"{found.count} samples{over}, always {number(found.minimum * factor)} {shown}".rstrip()
+        return f"{samples}, always {number(found.minimum * factor)} {shown}".rstrip()
     words = [f"{name} {number(value * factor)}" for name, value in figures.items() if value is not None]
     words[0] += f" {shown}" if shown else ""
-    return f"{found.count} sample{'s' if found.count > 1 else ''}{over}, {', '.join(words)}"
+    return f"{samples}, {', '.join(words)}"
 
 
 def scale(found: Statistics, unit: str) -> tuple[float, str]:

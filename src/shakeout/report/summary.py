@@ -7,6 +7,7 @@ from typing import assert_never
 
 from shakeout.journal.events import Evaluated, HostLost, HostSetAside, JobFinished, ResultAdded, UndoFinished
 from shakeout.journal.reader import State
+from shakeout.report.brevity import shortened
 from shakeout.report.outcome import JobBegan, JobEnded, JobOutcome, JobRan, PartOutcome, RunOutcome, Step
 from shakeout.report.series import series_lines
 from shakeout.report.text import (
@@ -191,7 +192,8 @@ def _finished(job: JobOutcome, finished: JobFinished, paint: _Paint) -> Iterator
     if how and (not finished.passed or job.started.expected_fail or finished.reason):
         known = how.startswith(("signal ", "exit status "))
         yield f"{_INDENT * 2}Ended with {how}" if known else f"{_INDENT * 2}{how[:1].upper()}{how[1:]}"
-    yield from _results(result_lines(finished.result) if finished.result is not None else [])
+    told = shortened(finished.result, job.series)
+    yield from _results(result_lines(told) if told not in (None, {}) else [])
     for line in series_lines(job.series):
         yield f"{_INDENT * 2}{line}"
     if job.artifacts:
