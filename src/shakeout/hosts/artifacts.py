@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import signal
 import threading
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _PATIENCE = 2.0
 #: More files than so many of one job are left where they are.
 _MOST = 1000
+#: A temporary file as test modules make it (tempfile.mkstemp): what it is, eight characters by chance, suffixes.
+_TEMPORARY = re.compile(r"shakeout-(.+)-[a-z0-9_]{8}(\..*)?")
 
 
 def save(session: Session, path: str, name: str = "", *, move: bool = False, job: int = 0) -> Path:
@@ -98,10 +101,17 @@ class JobArtifacts:
             session.recorder.write(Log(level="warning", text=text, host=session.name))
             return
         for path, move in wanted:
-            name = f"{session.name}-job{job.id}-{posixpath.basename(path).removeprefix('shakeout-')}"
+            name = f"{session.name}-job{job.id}-{type(self._module).__name__}-{_plain_name(path)}"
             try:
                 self._fetched.append(save(session, path, name, move=move, job=job.id))
             except JournalBroken:
                 raise
             except ShakeoutError:
                 continue  # `files` has recorded it
+
+
+def _plain_name(path: str) -> str:
+    """The name of a host's file, without what is there by chance."""
+    name = posixpath.basename(path)
+    found = _TEMPORARY.fullmatch(name)
+    return found[1] + (found[2] or "") if found else name

@@ -6,6 +6,7 @@ import os
 import re
 import signal as signals
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,7 @@ class Job:
         exit_status: None while it runs, or if a signal ended it.
         signal: the number of the signal that ended it, None if none did.
         reason: why it was ended, or could not be started; "" if it ended by itself.
-        duration: seconds from its start to its end, as measured on its host.
+        duration: seconds from its start to its end on its host; or here, until that was lost or kept.
         pid: its process id on the host, as far as it is known (background jobs, and jobs that have ended).
     """
 
@@ -68,6 +69,7 @@ class Job:
         self.module = module
         self.expected_fail = fail
         self._session = session
+        self._begun = time.monotonic()
         self._json = parse_json
         self._stdin_open = stdin_open
         self._standard_input: StandardInput | None = None
@@ -367,6 +369,7 @@ class Job:
         return own.succeeded
 
     def _finish(self, succeeded: bool, *, cut_short: bool = False, survived: bool = False) -> None:
+        self.duration = self.duration if self.finished_ns else time.monotonic() - self._begun
         self._passed = not cut_short and succeeded != self.expected_fail
         for capture in self._captures.values():
             if survived:

@@ -142,7 +142,8 @@ class BaseTestModule:
         """Files on the host that shall become artifacts of the run, when the job has ended and was waited for.
 
         Called on the controller, with the module's result, also that of a failure. A module that writes files
-        overrides this.
+        overrides this. There they are called HOST-jobN-MODULE-FILE; of a temporary file "shakeout-eth0-k3jx_2ab.pcap",
+        FILE is "eth0.pcap".
 
         Returns:
             path on the host -> whether the file is removed there afterwards.

@@ -19,11 +19,11 @@ every = pytest.mark.parametrize("connected", ALL, indirect=True)
 @every
 def test_files_are_fetched_when_the_job_was_waited_for(host: Host, recording: Recording) -> None:
     job = host.run(Leaves(paths=["/tmp/one.txt", "/tmp/two.txt"]))
-    assert [path.name for path in job.artifacts] == ["m1-job1-one.txt", "m1-job1-two.txt"]
+    assert [path.name for path in job.artifacts] == ["m1-job1-Leaves-one.txt", "m1-job1-Leaves-two.txt"]
     assert job.artifacts[1].read_text() == "what was in /tmp/two.txt\n"
     assert job.artifacts == job.artifacts
     first, second = recording.of(FileTransfer)
-    assert (first.artifact, first.job, first.bytes) == ("artifacts/m1-job1-one.txt", 1, 25)
+    assert (first.artifact, first.job, first.bytes) == ("artifacts/m1-job1-Leaves-one.txt", 1, 25)
     assert recording.artifact_path(second.artifact) == job.artifacts[1]
     assert host.run(["cat", "/tmp/one.txt", "/tmp/two.txt"]).passed
 
@@ -36,10 +36,19 @@ def test_moved_files_are_no_longer_there(host: Host) -> None:
     assert host.run(["test", "-e", "/tmp/one.txt"], fail=True).passed
 
 
+def test_their_names_have_nothing_by_chance_and_are_unique(host: Host) -> None:
+    job = host.run(Leaves(paths=["/tmp/shakeout-eth0-_05ocw1l.pcap", "/tmp/shakeout-eth0-k3jx2abc.pcap", "/tmp/a-b"]))
+    assert [path.name for path in job.artifacts] == [
+        "m1-job1-Leaves-eth0.pcap",
+        "m1-job1-Leaves-eth0-2.pcap",
+        "m1-job1-Leaves-a-b",
+    ]
+
+
 def test_in_the_background_they_are_fetched_when_asked_for(host: Host) -> None:
     job = host.run(Leaves(paths=["/tmp/one.txt"]), bg=True)
     assert job._done.wait(10)
-    assert [path.name for path in job.artifacts] == ["m1-job1-one.txt"]
+    assert [path.name for path in job.artifacts] == ["m1-job1-Leaves-one.txt"]
 
 
 def test_at_the_end_a_job_may_finish_its_files(host: Host, recording: Recording) -> None:
@@ -48,14 +57,14 @@ def test_at_the_end_a_job_may_finish_its_files(host: Host, recording: Recording)
     assert job.artifacts == []
     job.dismiss()
     assert job.passed
-    assert [event.artifact for event in recording.of(FileTransfer)] == ["artifacts/m1-job1-one.txt"]
+    assert [event.artifact for event in recording.of(FileTransfer)] == ["artifacts/m1-job1-Leaves-one.txt"]
     assert job.artifacts[0].read_text() == "whole\n"
 
 
 def test_what_cannot_be_fetched_is_recorded(host: Host, recording: Recording) -> None:
     job = host.run(Leaves(paths=["/nonesuch/one", "/tmp/two.txt"]))
     assert job.passed
-    assert [path.name for path in job.artifacts] == ["m1-job1-two.txt"]
+    assert [path.name for path in job.artifacts] == ["m1-job1-Leaves-two.txt"]
     refused, fetched = recording.of(FileTransfer)
     assert (refused.job, refused.artifact, fetched.error) == (1, "", "")
     assert "/nonesuch/one" in refused.error
@@ -104,4 +113,4 @@ def test_a_job_that_nobody_holds_is_not_forgotten(host: Host, recording: Recordi
     gc.collect()
     for job in host.jobs:
         job.dismiss()
-    assert [event.artifact for event in recording.of(FileTransfer)] == ["artifacts/m1-job1-one.txt"]
+    assert [event.artifact for event in recording.of(FileTransfer)] == ["artifacts/m1-job1-Leaves-one.txt"]
