@@ -11,7 +11,6 @@ import msgspec
 from shakeout.agent.answering import answer
 from shakeout.wire.connection import Connection
 from shakeout.wire.messages import Ended, EndSession, Inspect, Refusal, Reserve, Sync, SyncReply, Unreserve
-from shakeout.wire.parts import Step
 from shakeout.wire.plain import pack
 
 if TYPE_CHECKING:
@@ -50,11 +49,10 @@ class Look:
             return
         handler(message)
 
-    def close(self) -> tuple[Step, ...]:
+    def close(self, why: str) -> None:
         """There is nothing to put back."""
         if self._asked is not None:
             self._asked.kill()
-        return ()
 
     def _sync(self, order: Sync) -> None:
         self._connection.send(SyncReply(order.sequence, order.t_ns, time.monotonic_ns()))

@@ -11,6 +11,7 @@ from typing import Any
 
 import shakeout
 from shakeout.agent.children import Children
+from shakeout.agent.diary import Diary
 from shakeout.agent.forker import Forker
 from shakeout.agent.lease import Lease, since_when
 from shakeout.agent.line import Line, Waiting
@@ -26,6 +27,7 @@ from shakeout.processes.strays import kill_marked
 from shakeout.wire.connection import Connection
 from shakeout.wire.harmless import one_line
 from shakeout.wire.messages import PROTOCOLS, Hello, Refused, Sync, SyncReply, Welcome, agent_decoder
+from shakeout.wire.parts import Step
 from shakeout.wire.reactor import READ, Reactor
 from shakeout.wire.transports import Transport, UnixTransport
 
@@ -84,6 +86,7 @@ class Agent:
         self._attached = 0
         #: Why it ended before it was told to; "" if it did not.
         self.trouble = ""
+        self.diary = Diary()
 
     def recover(self) -> None:
         """End and undo what an agent that was killed left behind; what another agent holds now is left alone.
@@ -210,6 +213,7 @@ class Agent:
             self._lease.release()
             raise
         self._controller, self._since, self._identity = controller, time.time(), peer.identity
+        self.diary.taken(controller, hello.run)
         return self._holder
 
     def _admit(self, turn: Waiting) -> Refused | None:
@@ -250,6 +254,7 @@ class Agent:
         self._kept = False
         self._controller, self._identity = _called(hello, owner), peer.identity
         self._holder = Session(self, peer.connection, hello.run, kept.mark, attached=False, kept=kept)
+        self.diary.taken(self._controller, hello.run, again=True)
         return self._holder
 
     def _attach(self, peer: Peer, hello: Hello) -> Session | Refused:
@@ -276,6 +281,12 @@ class Agent:
     def keep(self) -> None:
         """The host stays as it is, and its run's, until it is removed."""
         self._kept = True
+        if self._holder is not None:
+            self.diary.kept(self._controller, self._holder.run)
+
+    def was_put_back(self, session: Session, why: str, steps: tuple[Step, ...]) -> None:
+        """*session*, which had the host, is over; *why* it was lost, "" if it was ended."""
+        self.diary.over(self._controller, session.run, why, steps)
 
     def release(self, session: Session | Look) -> None:
         """*session* is over: the host is free again."""
@@ -355,7 +366,7 @@ class Peer:
             os.close(self._process)
         self._agent.forget(self)
         if self._session is not None:
-            self._session.close()
+            self._session.close(reason)
             self._agent.release(self._session)
 
 

@@ -114,11 +114,14 @@ class Session:
             return
         handler(message)
 
-    def close(self) -> tuple[Step, ...]:
-        """End everything of this session and put the host back; the steps taken. Harmless the second time."""
-        return self._close()[0]
+    def close(self, why: str) -> None:
+        """End everything of this session, whose connection has ended, and put the host back.
 
-    def _close(self) -> tuple[tuple[Step, ...], tuple[str, ...]]:
+        Harmless the second time.
+        """
+        self._close(why or "the connection ended")
+
+    def _close(self, why: str = "") -> tuple[tuple[Step, ...], tuple[str, ...]]:
         if self._over:
             return (), ()
         self._over = True
@@ -127,6 +130,7 @@ class Session:
         if self.attached:
             return (), survivors
         steps = tuple(Step(step.text, step.error) for step in replay(self._undo))
+        self._agent.was_put_back(self, why, steps)
         return steps, survivors
 
     def _end_processes(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from shakeout.agent.diary import Diary
 from shakeout.agent.gate import Gate
 from shakeout.agent.listening import tcp_listeners
 from shakeout.agent.properties import collect
@@ -42,6 +43,7 @@ def serve(
     *,
     listen: Sequence[str] = (),
     certs: Path | None = None,
+    diary: Diary | None = None,
 ) -> None:
     """Serve controllers that connect to the unix socket *path*, or over TLS, until SIGTERM or SIGINT.
 
@@ -52,6 +54,7 @@ def serve(
         ready: called with the places that are listened at, once controllers are served.
         listen: HOST:PORT, or anything else that `parse_address` reads, for TLS.
         certs: folder of this host's credentials; needed with *listen*.
+        diary: told of sessions.
 
     Raises:
         UsageError: a socket or the directory cannot be made, or the credentials not be used.
@@ -65,6 +68,7 @@ def serve(
     listener = _listener(path) if path else None
     service_manager = told_at()  # before the environment becomes that of jobs
     agent = make_agent(state)
+    agent.diary = diary or agent.diary
     gate = _gate(agent, certs, over_tls) if certs and over_tls else None
     if listener is not None:
         agent.listen(listener)

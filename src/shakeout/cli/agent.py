@@ -52,8 +52,10 @@ def agent(listen: tuple[str, ...], path: Path | None, certs: Path | None, state:
     first.
     """
     import shakeout.report.text  # noqa: F401 - for the last words; by then the files may be others
+    from shakeout.agent.diary import Diary
     from shakeout.agent.standalone import serve
     from shakeout.agent.statefolder import default_state
+    from shakeout.agent.telling import tell
 
     if not listen and path is None:
         raise click.UsageError("where shall the agent listen? Give --listen, --socket, or both")
@@ -63,6 +65,7 @@ def agent(listen: tuple[str, ...], path: Path | None, certs: Path | None, state:
         lambda places: click.echo("".join(f"listening on {place}\n" for place in places), nl=False),
         listen=listen,
         certs=certs.expanduser() if certs else default_certs(),
+        diary=Diary(tell),
     )
 
 
