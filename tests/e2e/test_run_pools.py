@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import pexpect
 import pytest
-from tests.e2e.user import User
+from tests.e2e.user import SHAKEOUT, User
 
 from shakeout.testing import StandaloneAgent
 
@@ -163,6 +164,22 @@ def test_nobody_answers(user: User) -> None:
     assert "set aside, because they did not answer: alpha, beta" in done.err
     assert "Traceback" not in done.err
     assert done.result.startswith("RESULT ERROR (0 passed, 0 failed, 0 errors")
+
+
+def test_on_a_terminal_an_error_is_said_once(user: User) -> None:
+    host(user, "alpha", str(user.folder / "nobody.sock"))
+    user.recipe(ONE % "")
+    words = ["run", "my.py", "--pool", "lab"]
+    separate = user.shakeout(*words)
+    assert "no host is left" in separate.err, "who reads only one of the two must find it"
+    assert "no host is left" in separate.out
+    child = pexpect.spawn(
+        SHAKEOUT, words, cwd=user.folder, env=user.environment, encoding="utf-8", timeout=20, dimensions=(24, 200)
+    )  # fmt: skip
+    with child:
+        child.expect(pexpect.EOF)
+    assert child.before is not None
+    assert child.before.count("no host is left") == 1, child.before
 
 
 def test_a_host_in_use_is_set_aside(user: User, agents: list[StandaloneAgent]) -> None:

@@ -256,7 +256,8 @@ def _conclude(run: Run, reports: dict[str, Path | None], *, tracebacks: bool) ->
             written += [f"{form}: {path}"] if path is not None else []
     if run.broken:
         _say(run.broken)
-    if run.usage_error is not None:
+    text = summary(outcome, color=use_colour(sys.stdout), tracebacks=tracebacks)
+    if run.usage_error is not None and not _is_seen_in(text, str(run.usage_error)):
         _say(str(run.usage_error))
     if any(result.left for result in run.results):
         _say("undo was left to the agents of the hosts; they finish it on their own")
@@ -269,8 +270,15 @@ def _conclude(run: Run, reports: dict[str, Path | None], *, tracebacks: bool) ->
             err=True,
         )
     sys.stderr.flush()
-    _print(summary(outcome, color=use_colour(sys.stdout), tracebacks=tracebacks))
+    _print(text)
     return status
+
+
+def _is_seen_in(summary: str, error: str) -> bool:
+    """Whether who reads standard error reads *error* in the summary anyway: on a terminal, once is enough."""
+    if not (sys.stdout.isatty() and sys.stderr.isatty()):
+        return False
+    return all(line.strip() in summary for line in error.splitlines())
 
 
 def _print(text: str) -> None:
