@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -271,6 +272,7 @@ def test_reserving_and_releasing(tester: User, fleet: Fleet, host: str) -> None:
     assert reserved.out.startswith(f"{host} is reserved for {owner}")
     assert " for 1 h 30 min" in reserved.out
     shown = tester.shakeout("pool", "show", host, *where)
+    assert re.search(r"^memory: +[0-9.]+ GB$", shown.out, re.M), shown.out
     assert "debugging the NIC" in shown.out
     assert fleet.machines[host].hwaddr("eth0") in shown.out
     (told,) = json.loads(tester.shakeout("pool", "check", host, "--format", "json", *where).out)

@@ -47,7 +47,7 @@ from shakeout.report.ktap import ktap
 from shakeout.report.outcome import RunOutcome
 from shakeout.report.page import page
 from shakeout.report.summary import lines, summary
-from shakeout.report.text import data_lines, one_line, raised, result_lines, seconds
+from shakeout.report.text import data_lines, one_line, raised, result_lines, seconds, with_units
 from shakeout.report.timeline import MAX_LANES, timeline
 
 S = 1_000_000_000
@@ -368,6 +368,18 @@ def test_numbers_whose_names_say_what_they_are_can_be_read() -> None:
         "back: sent_bps: 12 bit/s",
         "bps: 3e+09",
     ]
+
+
+def test_results_have_the_units_that_their_module_declares() -> None:
+    result = {"loss": 0.0, "used": {"min": 1.5e9, "max": 2e9}, "streams": [{"loss": 2}], "sent": 3, "x": 1, "ok": True}
+    units = {"loss": "%", "used": "B", "x": "Kb<b>/", "ok": "%"}
+    assert with_units(result, units) == {
+        "loss": "0 %", "used": {"min": "1.5 GB", "max": "2 GB"}, "streams": [{"loss": "2 %"}], "sent": 3,
+        "x": "1 Kb<b>/", "ok": True,
+    }  # fmt: skip
+    outcome = run_of(began("m1", 1), ended("m1", 1, result=result, result_units=units))
+    assert "            loss: 0 %" in shown(outcome)
+    assert "loss: 0 %" in html_page(outcome)
 
 
 def test_what_does_not_apply_is_left_out_of_results_of_jobs() -> None:

@@ -80,10 +80,10 @@ def stored_columns(folder: Path, name: str, **columns: list[float]) -> SeriesSta
         host="m1",
         job=1,
     )
-    writer = SamplesWriter(path.open("wb"), header)
-    for second, row in enumerate(zip(*columns.values(), strict=True)):
-        writer.add((100 + second) * SECOND, *row)
-    writer.close()
+    with path.open("wb", buffering=0) as opened:
+        writer = SamplesWriter(opened, header)
+        for second, row in enumerate(zip(*columns.values(), strict=True)):
+            writer.append(header.layout.pack((100 + second) * SECOND, *row))
     return SeriesStarted(
         t_ns=2, part=1, host="m1", job=1, name=name, columns=dict.fromkeys(columns, "%"), file=path.name
     )
@@ -118,7 +118,7 @@ def test_what_series_tell_is_not_told_twice(tmp_path: Path) -> None:
         "total": {"softirq": span},
         "interfaces": {"eth99": {"rx_rate": span}},
         "forks": span,
-        "counts": {"e": 5, "gone": False, "0": "a, b, c, d"},
+        "counts": {"e": 5, "gone": False, "all 0": "a, b, c, d"},
     }
     assert shortened(result, ()) == result
 

@@ -128,7 +128,9 @@ def show(host: str, pools: tuple[str, ...], form: str) -> None:
                   ("params", _params(entry.params)), ("interfaces", "\n".join(_port_lines(entry, sight))),
                   ("state", _state(sight)), ("differs", "\n".join(sight.differs)),
                   ("shakeout", sight.release)]  # fmt: skip
-        print_fields([*fields, *((name, str(value)) for name, value in sight.props.items() if value not in ("", []))])
+        print_fields(
+            [*fields, *((name, _property(name, value)) for name, value in sight.props.items() if value not in ("", []))]
+        )
     leave(1 if sight.state == "unreachable" else 0)
 
 
@@ -272,6 +274,14 @@ def _count(number: int, what: str) -> str:
 
 def _params(params: Any) -> str:
     return ", ".join(f"{name}={value}" for name, value in params.items())
+
+
+def _property(name: str, value: Any) -> str:
+    if name == "memory" and isinstance(value, int):
+        from shakeout.units import readable
+
+        return readable(value, "B")
+    return str(value)
 
 
 def _ports(entry: HostEntry) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shakeout.hosts.job import Job
+    from shakeout.modules.base import BaseTestModule
     from shakeout.modules.outcome import RemoteError
 
 
@@ -94,6 +95,7 @@ def finished_event(job: Job, host: str) -> JobFinished:
         finished_host_ns=job.finished_ns,
         duration_s=job.duration,
         result=job.result,
+        result_units=_units(job.module),
         stdout_head=out_head,
         stdout_tail=out_tail,
         stderr_head=err_head,
@@ -105,6 +107,11 @@ def finished_event(job: Job, host: str) -> JobFinished:
         truncated_at=out.truncated_at or err.truncated_at,
         error=job.error_text(),
     )
+
+
+def _units(module: BaseTestModule | None) -> dict[str, str]:
+    declared = {} if module is None else type(module).result_units
+    return {str(name): str(unit) for name, unit in declared.items()}
 
 
 def signal_name(number: int) -> str:

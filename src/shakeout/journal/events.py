@@ -157,6 +157,8 @@ class JobFinished(HostEvent, frozen=True, kw_only=True, omit_defaults=True, tag=
     duration_s: float = 0.0
     #: What the module returned, or the parsed stdout.
     result: Json = None
+    #: Units of numbers in it, by key at whatever depth, as the module declares them.
+    result_units: dict[str, str] = {}
     #: The beginning and, where that is not everything, the end of what it printed; a few KiB each.
     stdout_head: str = ""
     stdout_tail: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from shakeout.errors import BadRecipe, CannotTravel, ModuleFailed
 from shakeout.modules.shipped import on_agent
@@ -46,6 +46,9 @@ class BaseTestModule:
     """
 
     params: Params
+    #: Units of numbers in the result, for who reads it in a summary: key, at whatever depth -> "%", "B", "s" ….
+    result_units: ClassVar[Mapping[str, str]] = {}
+
     _res_data: Any = None
     _series: tuple[Series, ...] = ()
     #: Takes the frames of samples; None if `run` is called without an agent.

@@ -66,6 +66,8 @@ class PacketCapture(BaseTestModule):
         (4, 0)
     """
 
+    result_units = {"bytes": "B"}
+
     dev = DeviceOrNameParam(mandatory=True, desc="interface: a device, or its name on the host")
     filter = StrParam(default="", desc="which packets, as tcpdump says it: 'tcp port 80 and host 10.0.0.1'")
     file = PathParam(desc="where to write; a new file in the directory for temporary ones if not given")

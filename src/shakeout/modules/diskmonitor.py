@@ -67,6 +67,8 @@ class DiskMonitor(BaseTestModule):
         default=[],
         desc='names or patterns ("sd*"); if none is given, all but loop and ram ones that did nothing yet',
     )
+    result_units = {"read_rate": "B/s", "write_rate": "B/s", "busy": "%"}
+
     interval = DurationParam(default=1.0, minimum=0.01, desc="from one sample to the next")
     duration = DurationParam(minimum=0.01, desc="how long to watch; until stopped, if not given")
 

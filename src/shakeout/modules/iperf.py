@@ -69,6 +69,8 @@ class IperfClient(BaseTestModule):
         2
     """
 
+    result_units = {"loss": "%", "cpu_local": "%", "cpu_remote": "%"}
+
     dst = HostnameOrIpParam(mandatory=True, desc="address or name of the server")
     port = IntParam(default=PORT, minimum=1, maximum=65535)
     protocol = ChoiceParam(("tcp", "udp", "sctp"), default="tcp")
@@ -217,6 +219,8 @@ class IperfServer(BaseTestModule):
         >>> [test["protocol"] for test in server.result["tests"]]
         ['udp']
     """
+
+    result_units = {"loss": "%", "cpu_local": "%"}
 
     port = IntParam(default=PORT, minimum=1, maximum=65535)
     bind = IpParam(desc="address to listen on; all of them, if not given")

@@ -50,6 +50,8 @@ class MemoryMonitor(BaseTestModule):
         True
     """
 
+    result_units = {"total": "B", "available": "B", "used": "B", "swap_used": "B", "dirty": "B", "pressure": "%"}
+
     interval = DurationParam(default=1.0, minimum=0.01, desc="from one sample to the next")
     duration = DurationParam(minimum=0.01, desc="how long to watch; until stopped, if not given")
     min_available = IntParam(minimum=0, desc="bytes that must be available all the time")

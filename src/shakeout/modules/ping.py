@@ -23,6 +23,8 @@ class Ping(BaseTestModule):
         3
     """
 
+    result_units = {"loss": "%"}
+
     dst = HostnameOrIpParam(mandatory=True, desc="address or name to send to")
     count = IntParam(default=5, minimum=0, desc="requests to send; 0: until stopped")
     interval = FloatParam(default=1.0, minimum=0.0, desc="seconds between requests; below 0.002 only for root")

@@ -55,6 +55,8 @@ class ThroughputClient(BaseTestModule):
         True
     """
 
+    result_units = {"loss": "%"}
+
     dst = HostnameOrIpParam(mandatory=True, desc="address or name of the server")
     port = IntParam(default=PORT, minimum=1, maximum=65535)
     protocol = ChoiceParam(("tcp", "udp"), default="tcp")

@@ -71,6 +71,8 @@ class UdpSend(BaseTestModule):
         300
     """
 
+    result_units = {"loss": "%"}
+
     dst = HostnameOrIpParam(mandatory=True, desc="address or name to send to")
     port = IntParam(mandatory=True, minimum=1, maximum=65535)
     count = IntParam(default=1, minimum=1, desc="datagrams to send")

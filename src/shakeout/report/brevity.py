@@ -12,6 +12,8 @@ from shakeout.report.series import SeriesOutcome
 _RANGE: Final = frozenset({"min", "avg", "max"})
 #: More zeros than so many in one mapping are told on one line.
 _FEW_ZEROS: Final = 3
+#: What stands before them.
+_ZEROS: Final = "all 0"
 
 
 def shortened(result: Json, series: tuple[SeriesOutcome, ...]) -> Json:
@@ -58,10 +60,10 @@ def _without_zeros(value: Json) -> Json:
     if not isinstance(value, Mapping):
         return value
     zeros = [str(name) for name, item in value.items() if _is_zero(item)]
-    if len(zeros) <= _FEW_ZEROS or "0" in value or value.keys() >= _RANGE:
+    if len(zeros) <= _FEW_ZEROS or _ZEROS in value or value.keys() >= _RANGE:
         return {name: _without_zeros(item) for name, item in value.items()}
     kept = {name: _without_zeros(item) for name, item in value.items() if str(name) not in zeros}
-    return {**kept, "0": ", ".join(zeros)}
+    return {**kept, _ZEROS: ", ".join(zeros)}
 
 
 def _is_zero(value: Json) -> bool:

@@ -25,6 +25,7 @@ from shakeout.report.text import (
     result_lines,
     scalar,
     seconds,
+    with_units,
 )
 from shakeout.report.timeline import Timeline, timeline
 from shakeout.report.values import details, origin, value_words, verdict_word
@@ -225,7 +226,7 @@ class _Choice:
             cut = f" (cut after {finished.truncated_at} bytes)" if finished.truncated_at else ""
             found += [
                 ("error", harmless(finished.error)),
-                ("result", _data(finished.result, result_lines)),
+                ("result", _data(with_units(finished.result, finished.result_units), result_lines)),
                 ("stderr", output(finished.stderr_head, finished.stderr_tail, finished.stderr_bytes)),
                 ("stdout", output(finished.stdout_head, finished.stdout_tail, finished.stdout_bytes)),
                 (f"whole output, in the run's folder{cut}", harmless("\n".join(artifacts))),

@@ -21,6 +21,7 @@ from shakeout.report.text import (
     raised,
     result_lines,
     seconds,
+    with_units,
 )
 from shakeout.report.values import details, title, verdict_word
 
@@ -192,7 +193,7 @@ def _finished(job: JobOutcome, finished: JobFinished, paint: _Paint) -> Iterator
     if how and (not finished.passed or job.started.expected_fail or finished.reason):
         known = how.startswith(("signal ", "exit status "))
         yield f"{_INDENT * 2}Ended with {how}" if known else f"{_INDENT * 2}{how[:1].upper()}{how[1:]}"
-    told = shortened(finished.result, job.series)
+    told = with_units(shortened(finished.result, job.series), finished.result_units)
     yield from _results(result_lines(told) if told not in (None, {}) else [])
     for line in series_lines(job.series):
         yield f"{_INDENT * 2}{line}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Mapping
 
+from shakeout.errors import UsageError
 from shakeout.journal.events import JobFinished, JobStarted, Json
 from shakeout.units import readable
 
@@ -70,6 +71,30 @@ def scalar(value: Json) -> str:
 def result_lines(value: Json, limit: int = MAX_DATA_LINES) -> list[str]:
     """A job's result as `data_lines`, without what is None or "": modules say so of what does not apply."""
     return data_lines(_present(value), limit)
+
+
+def with_units(value: Json, units: Mapping[str, str]) -> Json:
+    """*value* with the numbers under the keys of *units*, and in mappings there, as text with their unit."""
+    if not units:
+        return value
+    if isinstance(value, list):
+        return [with_units(item, units) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        name: _in_unit(item, units[name]) if name in units else with_units(item, units) for name, item in value.items()
+    }
+
+
+def _in_unit(value: Json, unit: str) -> Json:
+    if isinstance(value, Mapping):
+        return {name: _in_unit(item, unit) for name, item in value.items()}
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    try:
+        return readable(value, unit)
+    except UsageError:
+        return f"{scalar(value)} {one_line(unit, 30)}"
 
 
 def data_lines(value: Json, limit: int = MAX_DATA_LINES) -> list[str]:
