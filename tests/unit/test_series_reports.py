@@ -99,6 +99,19 @@ def test_columns_that_are_always_0_share_a_line(tmp_path: Path) -> None:
     ]
 
 
+def test_a_page_has_one_table_for_each_job_and_no_curve_of_what_is_always_the_same(tmp_path: Path) -> None:
+    cpu = stored_columns(tmp_path, "cpu", busy=[1.0, 2.0], nice=[0.0, 0.0], idle=[7.0, 7.0], steal=[0.0, 0.0])
+    disk = stored_columns(tmp_path, "disk", busy=[3.0, 5.0])
+    page = html(run_of(cpu, disk, folder=tmp_path))
+    assert page.count('<table class="series">') == 1
+    assert "<caption>m1 job 1 measure</caption>" in page
+    assert '<th scope="row">cpu busy</th><td>%</td><td class="number">2</td><td class="number">1.5</td>' in page
+    assert '<th scope="row">disk</th>' in page
+    assert "always 7 %" in page
+    assert "cpu always 0: nice, steal (2 samples in 1.00 s)" in page
+    assert page.count("<figure") == 2
+
+
 def test_what_series_tell_is_not_told_twice(tmp_path: Path) -> None:
     span = {"min": 1.0, "avg": 1.5, "max": 2.0}
     result = {
@@ -147,7 +160,8 @@ def test_what_a_host_calls_its_units_is_only_shown(tmp_path: Path) -> None:
 
 
 def test_a_page_and_a_summary_of_many_series_are_bounded(tmp_path: Path) -> None:
-    values = [random.Random(1).random() for _ in range(3000)]
+    chance = random.Random(1)
+    values = [chance.random() for _ in range(3000)]
     series = [stored(tmp_path, f"s{number}", values) for number in range(MAX_CHARTS + 5)]
     outcome = run_of(*series, folder=tmp_path)
     page = html(outcome)

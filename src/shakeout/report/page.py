@@ -12,7 +12,8 @@ import msgspec
 
 from shakeout.journal.events import Evaluated, Json, ResultAdded
 from shakeout.journal.verdict import Verdict
-from shakeout.report.charts import MAX_CHARTS, ChartView, charts
+from shakeout.report.charts import MAX_CHARTS, SeriesTable, series_tables
+from shakeout.report.moments import Moment
 from shakeout.report.outcome import HostOutcome, JobOutcome, PartOutcome, RunOutcome
 from shakeout.report.text import (
     data_lines,
@@ -113,7 +114,7 @@ class PartView(msgspec.Struct, frozen=True, kw_only=True):
     values: tuple[ValueRow, ...]
     logs: tuple[tuple[str, str], ...]
     timeline: Timeline | None
-    charts: tuple[ChartView, ...]
+    series: tuple[SeriesTable, ...]
     #: What is not shown for want of room.
     omitted: str
 
@@ -193,7 +194,7 @@ class _Choice:
         others = [row for row in rows if row.passed is not False]
         self._rows = {id(row) for row in [*failed, *others][:MAX_ROWS]}
         self._texts = {id(row): self._texts_of(row) for row in [*failed, *others] if id(row) in self._rows}
-        self.hosts_left = MAX_ROWS
+        self.hosts_left = self.moments_left = MAX_ROWS
         self.charts_left = MAX_CHARTS
 
     def shows(self, row: _Row) -> bool:
@@ -207,10 +208,15 @@ class _Choice:
         self.hosts_left -= len(chosen)
         return chosen
 
-    def charts(self, part: PartOutcome) -> tuple[tuple[ChartView, ...], int]:
-        views, missing = charts(part, self.charts_left)
-        self.charts_left -= len(views)
-        return views, missing
+    def series(self, part: PartOutcome) -> tuple[tuple[SeriesTable, ...], int]:
+        tables, missing = series_tables(part, self.charts_left)
+        self.charts_left -= sum(table.size for table in tables)
+        return tables, missing
+
+    def moments(self, part: PartOutcome) -> tuple[Moment, ...]:
+        chosen = part.moments[: self.moments_left]
+        self.moments_left -= len(chosen)
+        return chosen
 
     def _texts_of(self, row: _Row) -> tuple[Block, ...]:
         if isinstance(row, Evaluated):
@@ -251,7 +257,7 @@ def _part(part: PartOutcome, choice: _Choice) -> PartView:
     values = [value for value in part.values if choice.shows(value)]
     missing = len(part.jobs) + len(part.results) + len(part.values) - len(jobs) - len(records) - len(values)
     omitted = f"{missing} more jobs and records are not shown; the JSON report has them." if missing else ""
-    drawn, undrawn = choice.charts(part)
+    drawn, undrawn = choice.series(part)
     if undrawn:
         omitted = f"{omitted} {undrawn} more columns of samples are not drawn; the JSON report has them.".strip()
     match = part.match_description or tuple(f"{n} is {machine}" for n, machine in part.match_hosts.items())
@@ -271,8 +277,8 @@ def _part(part: PartOutcome, choice: _Choice) -> PartView:
         records=tuple(_record(r, f"{key}-record{number}", choice) for number, r in enumerate(records, 1)),
         values=tuple(_value(value, f"{key}-value{number}") for number, value in enumerate(values, 1)),
         logs=tuple((log.level, one_line(f"{log.host} {log.text}", 400)) for log in part.logs),
-        timeline=timeline(jobs, part.began_ns, part.ended_ns) if jobs else None,
-        charts=drawn,
+        timeline=timeline(jobs, part.began_ns, part.ended_ns, choice.moments(part)) if jobs or part.moments else None,
+        series=drawn,
         omitted=omitted,
     )
 

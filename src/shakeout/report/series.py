@@ -120,17 +120,22 @@ def in_words(found: Statistics, unit: str, duration_s: float) -> str:
     """What a column amounts to: its number of samples, then its figures, all at one scale."""
     if not found.count or found.maximum is None or found.minimum is None:
         return "no samples"
-    figures = {
-        "mean": found.mean, "min": found.minimum, "max": found.maximum, "p50": found.p50, "p95": found.p95,
-        "p99": found.p99,
-    }  # fmt: skip
     factor, shown = scale(found, unit)
     samples = samples_in_words(found.count, duration_s)
     if found.count > 1 and found.minimum == found.maximum:
         return f"{samples}, always {number(found.minimum * factor)} {shown}".rstrip()
-    words = [f"{name} {number(value * factor)}" for name, value in figures.items() if value is not None]
+    words = [f"{name} {text}" for name, text in figures(found, factor).items()]
     words[0] += f" {shown}" if shown else ""
     return f"{samples}, {', '.join(words)}"
+
+
+def figures(found: Statistics, factor: float) -> dict[str, str]:
+    """The figures of a column, each times *factor*."""
+    values = {
+        "mean": found.mean, "min": found.minimum, "max": found.maximum, "p50": found.p50, "p95": found.p95,
+        "p99": found.p99,
+    }  # fmt: skip
+    return {name: number(value * factor) for name, value in values.items() if value is not None}
 
 
 def scale(found: Statistics, unit: str) -> tuple[float, str]:
