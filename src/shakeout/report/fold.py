@@ -16,6 +16,7 @@ from shakeout.journal.artifacts import is_artifact
 from shakeout.journal.clock import ClockOffset
 from shakeout.journal.events import (
     ClockMeasured,
+    DeviceChanged,
     Evaluated,
     Event,
     FileTransfer,
@@ -32,10 +33,12 @@ from shakeout.journal.events import (
     ResultAdded,
     RunFinished,
     SeriesStarted,
+    Setting,
     UndoFinished,
 )
 from shakeout.journal.reader import JournalReader, State, state
 from shakeout.journal.verdict import Verdict, combine
+from shakeout.report.moments import Moment, moment
 from shakeout.report.outcome import (
     HostOutcome,
     JobBegan,
@@ -51,6 +54,7 @@ from shakeout.report.series import SeriesOutcome, measured
 #: Bytes of output and results kept of jobs that passed, and of those that failed.
 KEPT_OUTPUT = 16 << 20
 _LOGS = 100
+_MOMENTS = 1000
 _ARTIFACTS = 100
 _OUTPUTS = ("stdout_head", "stdout_tail", "stderr_head", "stderr_tail", "error")
 
@@ -163,6 +167,7 @@ class _Part:
         self.offsets: dict[str, ClockOffset] = {}
         self.steps: list[_Begin | _End | Step] = []
         self.logs: list[Log] = []
+        self.moments: list[Moment] = []
         self.finished: PartFinished | None = None
 
     def add(self, event: Event) -> None:
@@ -229,13 +234,21 @@ class _Part:
     def series_started(self, event: SeriesStarted) -> None:
         self.series.setdefault((event.host, event.job), []).append(event)
 
+    def happened(self, event: DeviceChanged | FileTransfer | HostLost | Setting) -> None:
+        # A loss is the last that happens to a host, and what explains all the rest.
+        if len(self.moments) < _MOMENTS or isinstance(event, HostLost):
+            self.moments.append(moment(event))
+
     def transferred(self, event: FileTransfer) -> None:
+        if not event.job:
+            self.happened(event)
         job = self.jobs.get((event.host, event.job))
         if job is not None and is_artifact(event.artifact) and len(job.artifacts) < _ARTIFACTS:
             artifacts = (*job.artifacts, event.artifact)
             self.jobs[event.host, event.job] = msgspec.structs.replace(job, artifacts=artifacts)
 
     def lost(self, event: HostLost) -> None:
+        self.happened(event)
         self.host(event.host)["lost"] = event.reason or "the connection ended"
         self.steps.append(event)
 
@@ -265,6 +278,7 @@ class _Part:
             jobs=tuple(self.jobs.values()),
             steps=tuple(self._collapsed()),
             series=own,
+            moments=tuple(self.moments),
             logs=tuple(self.logs),
             verdict=end.verdict if end else Verdict.ABORTED if run_is_over else None,
             error=end.error if end else "the controller ended before this part did" if run_is_over else "",
@@ -318,6 +332,8 @@ _HANDLERS: dict[type, Callable[[_Part, Any], None]] = {
     JobStarted: _Part.job_started,
     JobFinished: _Part.job_finished,
     SeriesStarted: _Part.series_started,
+    DeviceChanged: _Part.happened,
+    Setting: _Part.happened,
     FileTransfer: _Part.transferred,
     HostLost: _Part.lost,
     HostSetAside: _Part.reported,

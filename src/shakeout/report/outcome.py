@@ -27,6 +27,7 @@ from shakeout.journal.events import (
 )
 from shakeout.journal.reader import State
 from shakeout.journal.verdict import Verdict
+from shakeout.report.moments import Moment
 from shakeout.report.series import SeriesOutcome
 
 
@@ -130,6 +131,8 @@ class PartOutcome(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...] = ()
     #: What the recipe itself measured over time.
     series: tuple[SeriesOutcome, ...] = ()
+    #: What was done to hosts between jobs, or happened to them; the first thousand.
+    moments: tuple[Moment, ...] = ()
     #: Warnings and errors that were logged; the first hundred.
     logs: tuple[Log, ...] = ()
     #: None while it goes on.

@@ -1,19 +1,27 @@
-"""The geometry of a part's time line: jobs as bars, a group of lanes a host. Pure; the page draws it."""
+"""The geometry of a part's time line: a group of lanes a host, jobs as bars, what else happened as marks.
+
+Pure; the page draws it.
+"""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from shakeout.report.moments import Moment
 from shakeout.report.outcome import JobOutcome
-from shakeout.report.text import one_line
+from shakeout.report.text import one_line, seconds
 
 #: Lanes of one host; further overlapping jobs share the last one.
 MAX_LANES = 12
 #: Heights in pixels.
-LANE, LABEL, AXIS = 14, 20, 22
+LANE, LABEL, AXIS = 18, 20, 22
+#: Per cent of the width: what a label needs, and how near marks are that become one.
+_LABEL_NEEDS, _ONE_MARK = 5.0, 0.6
+#: Events that one mark lists.
+_LISTED = 12
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -24,6 +32,21 @@ class Bar(msgspec.Struct, frozen=True):
     y: int
     #: Which of the jobs that were given.
     job: int
+    #: Where there is room for its label, and how much; 0: nowhere.
+    label_x: float
+    label_width: float
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """Something that happened to a host, or several things at nearly the same time."""
+
+    x: float
+    kind: str
+    #: The first of them; "" if there is no room to show it.
+    label: str
+    label_width: float
+    #: All of them with their times, a line each.
+    text: str
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -32,6 +55,7 @@ class Row(msgspec.Struct, frozen=True):
     host: str
     y: int
     bars: tuple[Bar, ...]
+    marks: tuple[Mark, ...] = ()
 
 
 class Tick(msgspec.Struct, frozen=True):
@@ -49,8 +73,8 @@ class Timeline(msgspec.Struct, frozen=True):
     ticks: tuple[Tick, ...]
 
 
-def timeline(jobs: Sequence[JobOutcome], began_ns: int, ended_ns: int) -> Timeline:
-    """The time line of *jobs* in a part that took from *began_ns* to *ended_ns*.
+def timeline(jobs: Sequence[JobOutcome], began_ns: int, ended_ns: int, moments: Sequence[Moment] = ()) -> Timeline:
+    """The time line of *jobs* and *moments* in a part that took from *began_ns* to *ended_ns*.
 
     A job that did not finish lasts until the end. Hosts are in the order of their first job.
     """
@@ -59,18 +83,57 @@ def timeline(jobs: Sequence[JobOutcome], began_ns: int, ended_ns: int) -> Timeli
         hosts.setdefault(job.host, []).append(number)
         began_ns = min(began_ns, job.began_ns)
         ended_ns = max(ended_ns, job.began_ns, job.ended_ns or 0)
+    happened: dict[str, list[Moment]] = {}
+    for each in moments:
+        hosts.setdefault(each.host, [])
+        happened.setdefault(each.host, []).append(each)
+        began_ns, ended_ns = min(began_ns, each.t_ns), max(ended_ns, each.t_ns)
     span = max(1, ended_ns - began_ns)
     rows, y = [], AXIS
     for host, own in hosts.items():
-        spans = [(jobs[n].began_ns, _end(jobs[n], ended_ns), n) for n in own]
-        lanes, used = _lanes(sorted(spans))
-        bars = []
-        for (begin, end, number), lane in lanes:
-            x, width = 100 * (begin - began_ns) / span, 100 * (end - begin) / span
-            bars.append(Bar(*_visible(x, width), y + LABEL + lane * LANE, number))
-        rows.append(Row(one_line(host), y, tuple(bars)))
-        y += LABEL + used * LANE + 4
+        marks = _marks(happened.get(host, []), began_ns, span)
+        top = y + LABEL + (LANE if marks else 0)
+        lanes, used = _lanes(sorted((jobs[n].began_ns, _end(jobs[n], ended_ns), n) for n in own))
+        rows.append(Row(one_line(host), y, tuple(_bars(lanes, began_ns, span, top)), marks))
+        y = top + used * LANE + 4
     return Timeline(y, tuple(rows), _ticks(span / 1e9))
+
+
+def _bars(lanes: list[tuple[_Span, int]], began_ns: int, span: int, top: int) -> Iterator[Bar]:
+    """The bars of a host; a label stands in its bar, or behind it if there is more room."""
+    following: dict[int, float] = {}
+    bars = []
+    for (begin, end, number), lane in reversed(lanes):
+        x, width = _visible(100 * (begin - began_ns) / span, 100 * (end - begin) / span)
+        behind = round(following.get(lane, 100.0) - x - width, 3)
+        place, room = (x, width) if width >= min(behind, 3 * _LABEL_NEEDS) else (round(x + width, 3), behind)
+        if room < _LABEL_NEEDS:
+            place, room = x, 0.0
+        bars.append(Bar(x, width, top + lane * LANE, number, place, room))
+        following[lane] = x
+    return reversed(bars)
+
+
+def _marks(moments: Sequence[Moment], began_ns: int, span: int) -> tuple[Mark, ...]:
+    """A mark for each moment, one for several where they would cover each other."""
+    groups: list[tuple[float, list[Moment]]] = []
+    for each in sorted(moments, key=lambda one: one.t_ns):
+        x = round(min(100 * (each.t_ns - began_ns) / span, 99.2), 3)
+        if groups and x - groups[-1][0] < _ONE_MARK:
+            groups[-1][1].append(each)
+        else:
+            groups.append((x, [each]))
+    ends = [*(x for x, _ in groups), 100.0][1:]
+    return tuple(_mark(x, group, round(end - x, 3), began_ns) for (x, group), end in zip(groups, ends, strict=True))
+
+
+def _mark(x: float, group: list[Moment], room: float, began_ns: int) -> Mark:
+    lines = [f"{seconds((one.t_ns - began_ns) / 1e9)}: {one.text}" for one in group[:_LISTED]]
+    if len(group) > _LISTED:
+        lines.append(f"… and {len(group) - _LISTED} more")
+    label = group[0].text + (f" (+{len(group) - 1})" if len(group) > 1 else "")
+    kind = "lost" if any(one.kind == "lost" for one in group) else group[0].kind
+    return Mark(x, kind, label if room >= _LABEL_NEEDS else "", room, "\n".join(lines))
 
 
 def _end(job: JobOutcome, ended_ns: int) -> int:
