@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -32,10 +33,13 @@ def findings(user: User, *words: str) -> dict[str, dict[str, str]]:
 def test_all_is_well_here(user: User) -> None:
     ended = user.shakeout("doctor")
     assert (ended.status, ended.err) == (0, "")
-    rows = {line[:10].strip(): line for line in ended.out.splitlines()}
-    for check in ("python", "namespaces", "files", "ping", "open files", "cgroups", "runs"):
-        assert rows[check][12:].startswith("ok "), ended.out
-    assert " ms, " in rows["namespaces"]
+    split = [re.split("  +", row, maxsplit=2) for row in ended.out.splitlines()]
+    rows = {check: (state, text) for check, state, text in split}
+    for check in (
+        "python", "namespaces", "files", "ping", "open files", "cgroups", "runs", "uv", "certificates", "pools",
+    ):  # fmt: skip
+        assert rows[check][0] == "ok", ended.out
+    assert " ms, " in rows["namespaces"][1]
 
 
 def test_leftovers_are_told_of_and_cleaned(user: User, runtime: Path) -> None:
@@ -108,3 +112,43 @@ def test_without_the_right_to_make_namespaces_it_says_what_to_do(user: User) -> 
     (row,) = (line for line in ended.out.splitlines() if line.startswith("namespaces"))
     assert "failed" in row
     assert "What to do: " in row
+
+
+def test_what_hosts_of_pools_are_reached_with(user: User) -> None:
+    found = findings(user)
+    assert found["certificates"]["state"] == "ok"
+    assert "only hosts via tls need them" in found["certificates"]["text"]
+    assert "none are configured" in found["pools"]["text"]
+    assert "another Python" in found["uv"]["text"]
+    user.write("shakeout.toml", '[pools]\nlab = "lab"\nbad = "bad"\ngone = "gone"\n')
+    user.write("lab/dut1.yaml", "host: {name: dut1, address: dut1.lab, via: tls}\n")
+    user.write("lab/dut2.yaml", "host: {name: dut2, address: dut2.lab, via: ssh}\n")
+    user.write("bad/dut3.yaml", "host: {nmae: dut3}\n")
+    found = json.loads(user.shakeout("doctor", "--format", "json", SHAKEOUT_SSH="no-such-ssh").out)
+    by_check = {one["check"]: one for one in found}
+    assert by_check["pool lab"]["text"].startswith("2 hosts (1 via ssh, 1 via tls) in ")
+    for check, text in (
+        ("ssh", "no-such-ssh"), ("certificates", "is no folder"), ("pool bad", "dut3.yaml"),
+        ("pool gone", "no directory"),
+    ):  # fmt: skip
+        assert by_check[check]["state"] == "failed", check
+        assert text in by_check[check]["text"]
+        assert by_check[check]["remedy"]
+
+
+def test_whose_certificate_there_is_and_what_is_wrong_with_it(user: User) -> None:
+    folder = user.folder / ".config/shakeout/certs"
+    authority = str(user.folder / "ca")
+    assert user.shakeout("certs", "init", "--dir", authority).status == 0
+    issue = ("certs", "issue", "--controller", "anna@desk", "--dir", authority, "--out", str(folder))
+    assert user.shakeout(*issue).status == 0
+    found = findings(user)["certificates"]
+    assert found["state"] == "ok"
+    assert found["text"].startswith("controller anna@desk, valid until 2")
+    (folder / "key.pem").chmod(0o644)
+    found = findings(user)["certificates"]
+    assert (found["state"], found["remedy"]) == ("warning", f"chmod 600 {folder / 'key.pem'}")
+    assert user.shakeout(*issue, "--days", "5").status == 0
+    found = findings(user)["certificates"]
+    assert found["state"] == "warning"
+    assert "certs issue --controller anna@desk" in found["remedy"]

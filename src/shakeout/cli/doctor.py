@@ -21,9 +21,11 @@ Examples:
 @click.option("--clean", is_flag=True, help="Remove what laboratories left behind that are gone, and say what.")
 @format_option
 def doctor(clean: bool, form: str) -> None:
-    """Try whether this machine can run laboratories, and say what to do where it cannot."""
-    from shakeout.controller import health
+    """Try whether this machine can run laboratories and reach hosts of pools, and say what to do where it cannot."""
+    from shakeout.cli.settings import access_of, settings_for
+    from shakeout.controller import health, reachability
 
+    settings = settings_for()
     store = run_store()
     if clean:
         removed = list(health.clean(store))
@@ -31,7 +33,7 @@ def doctor(clean: bool, form: str) -> None:
             click.echo(f"removed {text}", err=form == "json")
         if not removed:
             click.echo("there was nothing to remove", err=form == "json")
-    findings = list(health.examine(store))
+    findings = [*health.examine(store), *reachability.examine(settings.pools, access_of(settings))]
     if form == "json":
         print_json(findings)
     else:

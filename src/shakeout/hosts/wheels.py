@@ -84,9 +84,14 @@ def _platform(machine: str, libc: str) -> str:
     return f"{machine}-manylinux_2_{fitting[-1]}" if fitting else ""
 
 
-def _uv(kind: str) -> str:
+def find_uv() -> str | None:
+    """Where uv is; None if it is not there."""
     beside = Path(sys.executable).with_name("uv")
-    found = shutil.which("uv") or (str(beside) if os.access(beside, os.X_OK) else None)
+    return shutil.which("uv") or (str(beside) if os.access(beside, os.X_OK) else None)
+
+
+def _uv(kind: str) -> str:
+    found = find_uv()
     if found is None:
         raise UsageError(
             f"a host's Python is {kind}, which this installation has no msgspec for, and uv, which would fetch it, is "
