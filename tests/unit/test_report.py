@@ -370,6 +370,15 @@ def test_numbers_whose_names_say_what_they_are_can_be_read() -> None:
     ]
 
 
+def test_a_temporary_file_is_named_where_it_is_now() -> None:
+    old, new = "/tmp/shakeout-eth0-k3jx2abc.pcap", "artifacts/m1-job1-PacketCapture-eth0.pcap"
+    moved = FileTransfer(part=1, direction="receive", host="m1", source=old, job=1, artifact=new)
+    outcome = run_of(began("m1", 1), ended("m1", 1, result={"file": old, "other": "/tmp/x"}), moved)
+    assert f"            file: {new}" in shown(outcome)
+    assert "            other: /tmp/x" in shown(outcome)
+    assert not any("k3jx2abc" in line for line in shown(outcome))
+
+
 def test_results_have_the_units_that_their_module_declares() -> None:
     result = {"loss": 0.0, "used": {"min": 1.5e9, "max": 2e9}, "streams": [{"loss": 2}], "sent": 3, "x": 1, "ok": True}
     units = {"loss": "%", "used": "B", "x": "Kb<b>/", "ok": "%"}

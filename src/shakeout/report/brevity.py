@@ -25,6 +25,17 @@ def shortened(result: Json, series: tuple[SeriesOutcome, ...]) -> Json:
     return _without_zeros(_once(result, (), columns)) if columns else result
 
 
+def with_places(value: Json, fetched: Mapping[str, str]) -> Json:
+    """*value* with the paths of temporary files on a host as those of the artifacts that these have become."""
+    if isinstance(value, str):
+        return fetched[value] if value in fetched and "/shakeout-" in value else value
+    if isinstance(value, list):
+        return [with_places(item, fetched) for item in value]
+    if isinstance(value, Mapping):
+        return {name: with_places(item, fetched) for name, item in value.items()}
+    return value
+
+
 def _once(value: Json, path: tuple[str, ...], columns: Mapping[str, frozenset[str]]) -> Json:
     if not isinstance(value, Mapping):
         return value

@@ -245,7 +245,8 @@ class _Part:
         job = self.jobs.get((event.host, event.job))
         if job is not None and is_artifact(event.artifact) and len(job.artifacts) < _ARTIFACTS:
             artifacts = (*job.artifacts, event.artifact)
-            self.jobs[event.host, event.job] = msgspec.structs.replace(job, artifacts=artifacts)
+            fetched = job.fetched | {event.source: event.artifact}
+            self.jobs[event.host, event.job] = msgspec.structs.replace(job, artifacts=artifacts, fetched=fetched)
 
     def lost(self, event: HostLost) -> None:
         self.happened(event)

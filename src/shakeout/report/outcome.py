@@ -44,6 +44,8 @@ class JobOutcome(msgspec.Struct, frozen=True, kw_only=True):
     series: tuple[SeriesOutcome, ...] = ()
     #: Files that it left, in the run's folder.
     artifacts: tuple[str, ...] = ()
+    #: Where each was on the host -> where it is now.
+    fetched: dict[str, str] = {}
 
     @property
     def host(self) -> str:

@@ -7,7 +7,7 @@ from typing import assert_never
 
 from shakeout.journal.events import Evaluated, HostLost, HostSetAside, JobFinished, ResultAdded, UndoFinished
 from shakeout.journal.reader import State
-from shakeout.report.brevity import shortened
+from shakeout.report.brevity import shortened, with_places
 from shakeout.report.outcome import JobBegan, JobEnded, JobOutcome, JobRan, PartOutcome, RunOutcome, Step
 from shakeout.report.series import series_lines
 from shakeout.report.text import (
@@ -193,7 +193,7 @@ def _finished(job: JobOutcome, finished: JobFinished, paint: _Paint) -> Iterator
     if how and (not finished.passed or job.started.expected_fail or finished.reason):
         known = how.startswith(("signal ", "exit status "))
         yield f"{_INDENT * 2}Ended with {how}" if known else f"{_INDENT * 2}{how[:1].upper()}{how[1:]}"
-    told = with_units(shortened(finished.result, job.series), finished.result_units)
+    told = with_units(shortened(with_places(finished.result, job.fetched), job.series), finished.result_units)
     yield from _results(result_lines(told) if told not in (None, {}) else [])
     for line in series_lines(job.series):
         yield f"{_INDENT * 2}{line}"
