@@ -240,7 +240,7 @@ class Device:
 
         Args:
             address: "192.0.2.1/24", "2001:db8::1/64" or an object of `ipaddress`; without a prefix, the
-                single address.
+                single address (/32, /128), and a warning says so; whoever writes that prefix means it.
             peer: the other end's address, on a point-to-point link.
             nodad: an IPv6 address can be used at once; with False the kernel first takes seconds to
                 look for duplicates.

@@ -11,7 +11,7 @@ from shakeout.devices.binding import bind_remote, creation, make_remote
 from shakeout.devices.kinds import BUILT_IN
 from shakeout.devices.references import to_devices, to_references
 from shakeout.errors import ProtocolError, ShakeoutError, UnknownName, UsageError, did_you_mean
-from shakeout.journal.events import DeviceChanged
+from shakeout.journal.events import DeviceChanged, Log
 from shakeout.wire.messages import DeviceCall, DeviceOp
 from shakeout.wire.plain import pack, unpack
 
@@ -112,6 +112,8 @@ class HostDevices:
         payload = pack((to_references(args, self), to_references(kwargs, self)), where=f"an argument of {name}()")
         shown = [*args, *(f"{key}={value!r}" for key, value in kwargs.items())]
         result = self._change(device_id, "call", name, payload, shown)
+        if name == "ip_add":
+            self._warn_of_single(device_id, *args, **kwargs)
         if name in _REMOVERS:
             self._forget(device_id)
         return result
@@ -133,6 +135,19 @@ class HostDevices:
             raise
         self._record(label, op, name, shown)
         return result
+
+    def _warn_of_single(self, device_id: int, address: object = "", peer: object = None, **_: object) -> None:
+        """Say that an address without a prefix reaches nobody: who means that writes /32."""
+        text = str(address)
+        if peer is not None or "/" in text or text.startswith("127."):
+            return
+        single, usual = ("128", "64") if ":" in text else ("32", "24")
+        device = self._by_id[device_id]._label if device_id in self._by_id else str(device_id)
+        text = (
+            f"{device}.ip_add({text!r}) has no prefix, so it is a single address, {text}/{single}, with no network "
+            f"around it: write {text}/{usual}, say, to reach others, or /{single} if that is meant"
+        )
+        self._session.recorder.write(Log(level="warning", text=text, host=self._session.name))
 
     def _ask(self, device_id: int, op: DeviceOp, name: str = "", payload: bytes = b"") -> Any:
         raw = self._session.ask(lambda number: DeviceCall(number, device_id, op, name, payload))
