@@ -7,7 +7,6 @@ that they can be compared by.
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.row import Figures, NotMeasured, Row
+from benchmarks.row import Figures, NotMeasured, Row, interleave
 
 ROUNDS = 200
 
@@ -115,8 +114,18 @@ def measured(package: str, program: dict[str, str]) -> Figures:
 
 
 def ssh() -> Figures:
-    """Nobody's configuration is touched for a benchmark."""
-    raise NotMeasured("hosts over ssh are not there yet" if shutil.which("sshd") else "there is no sshd here")
+    """A new ssh connection for each `true`, as scripts do it, to a machine of this machine."""
+    from benchmarks.real_hosts import fleet
+
+    with fleet("ssh") as made:
+        (machine,) = made.machines
+        login = [*made.access.ssh, machine.name, "true"]
+        return interleave(lambda: run_quietly(login), lambda: run_quietly(["bash", "-c", "true"]), 20)
+
+
+def run_quietly(command: list[str]) -> None:
+    """Run *command*, which must succeed."""
+    subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
 
 
 def lnst() -> Figures:
